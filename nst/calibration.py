@@ -1,0 +1,32 @@
+"""Mean activations of an encoder's filters on photographs, for :meth:`nst.encoders.VGG19.set_mean_activations`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from nst.encoders import VGG19
+
+
+@torch.no_grad()
+def mean_activations(encoder: VGG19, photographs: Iterable[Tensor]) -> dict[str, Tensor]:
+    """The mean over positions and photographs of every filter after its ReLU (Gatys et al. 2016, section 2).
+
+    Args:
+        encoder: a VGG-19; means it already carries are multiplied back in, so calibrating twice changes nothing.
+        photographs: ``(B, 3, H, W)`` batches of RGB in [0, 1]; sizes may differ.
+
+    Returns:
+        Convolution name → ``(C,)`` float32, for every convolution whose ReLU the encoder computes.
+    """
+    relus = [name for name in encoder.names if name.startswith("relu")]
+    sums: dict[str, Tensor] = {}
+    count = 0
+    for batch in photographs:
+        for layer, features in encoder.features(batch, relus).items():
+            total = features.float().mean(dim=(2, 3)).sum(dim=0) * encoder.mean_activation(layer)
+            sums[layer] = sums.get(layer, torch.zeros_like(total)) + total
+        count += len(batch)
+    return {layer.replace("relu", "conv"): total / count for layer, total in sums.items()}

@@ -1,0 +1,136 @@
+"""StyleTransferDataModule: two folders in, batches of pairs out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytorch_lightning as pl
+from torch import Tensor
+from torch.utils.data import DataLoader, DistributedSampler
+
+from nst.data.folders import UnreadableReport, find_movements, name_fraction, split_by_name
+from nst.data.pairs import FixedPairs, PairDataset, Size, collate, readable
+from nst.errors import UserError
+from nst.images import find_images
+
+Loader = DataLoader[dict[str, Tensor]]
+
+
+class ResumableSampler(DistributedSampler[int]):
+    """Sample numbers from ``start`` to the end of that epoch, then epoch after epoch, shared among processes.
+
+    Being a DistributedSampler, it is left alone by Lightning, which would otherwise shuffle over it.
+    """
+
+    def __init__(self, samples_per_epoch: int, start: int, replicas: int, rank: int) -> None:
+        super().__init__(range(samples_per_epoch), num_replicas=replicas, rank=rank, shuffle=False)  # type: ignore[arg-type]
+        self.samples_per_epoch, self.start = samples_per_epoch, start
+
+    def __iter__(self) -> Iterator[int]:
+        start = self.start
+        self.start = (start // self.samples_per_epoch + 1) * self.samples_per_epoch
+        return iter(range(start + self.rank, self.start, self.num_replicas))
+
+
+class StyleTransferDataModule(pl.LightningDataModule):
+    """Training pairs drawn at random and fixed validation pairs from a content and a style folder of any depth.
+
+    A picture belongs to validation by its name alone, so it never slips into training.
+
+    Args:
+        content_dir: photographs.
+        style_dir: one sub-folder a movement, or pictures directly.
+        movements: sub-folders to use; ``None`` takes all.
+        crop, content_size, style_size, flip, squash, seed: see :class:`nst.data.pairs.PairDataset`.
+        batch_size: pairs a step and process.
+        samples_per_epoch: pairs that count as an epoch, over all processes.
+        validation_fraction: share of pictures held out.
+        validation_pairs: number of fixed pairs.
+        validation_size: shorter side and crop of validation pictures.
+        workers: loader processes.
+        report: file that lists unreadable pictures.
+    """
+
+    def __init__(
+        self,
+        content_dir: str | Path,
+        style_dir: str | Path,
+        movements: Sequence[str] | None = None,
+        crop: int = 256,
+        content_size: Size = 400,
+        style_size: Size = 400,
+        flip: bool = True,
+        squash: bool = False,
+        batch_size: int = 4,
+        samples_per_epoch: int = 2000,
+        validation_fraction: float = 0.05,
+        validation_pairs: int = 16,
+        validation_size: int = 256,
+        workers: int = 1,
+        seed: int = 0,
+        report: str | Path = "unreadable.txt",
+    ) -> None:
+        super().__init__()
+        self.content_dir, self.style_dir, self.movements = Path(content_dir), Path(style_dir), movements
+        self.crop, self.content_size, self.style_size = crop, content_size, style_size
+        self.flip, self.squash, self.seed = flip, squash, seed
+        self.batch_size, self.samples_per_epoch, self.workers = batch_size, samples_per_epoch, workers
+        self.validation_fraction, self.validation_pairs = validation_fraction, validation_pairs
+        self.validation_size = validation_size
+        self.report = UnreadableReport(report)
+
+    def setup(self, stage: str | None = None) -> None:
+        """List and split the pictures.
+
+        Raises:
+            UserError: a folder is missing, empty or has no readable picture.
+        """
+        if not self.content_dir.is_dir():
+            raise UserError(f"content folder {str(self.content_dir)!r} does not exist: set data.content_dir.")
+        self.contents, contents = split_by_name(find_images(self.content_dir), self.validation_fraction)
+        self.styles: dict[str, list[Path]] = {}
+        held_out: list[Path] = []
+        for movement, paths in find_movements(self.style_dir, self.movements).items():
+            self.styles[movement], validation = split_by_name(paths, self.validation_fraction)
+            held_out += validation
+        # In the order of their hash: a mixture of movements, and the same one whatever is added.
+        contents, held_out = sorted(contents, key=name_fraction), sorted(held_out, key=name_fraction)
+        self.validation_contents = readable(contents[: self.validation_pairs], self.report)
+        self.validation_styles = readable(held_out[: self.validation_pairs], self.report)
+        for name, paths in (("content", self.validation_contents), ("style", self.validation_styles)):
+            if not paths:
+                raise UserError(f"none of the {name} pictures held out for validation can be read: see {self.report.path}.")
+
+    def train_dataloader(self) -> Loader:
+        dataset = PairDataset(
+            self.contents,
+            self.styles,
+            self.crop,
+            self.content_size,
+            self.style_size,
+            self.flip,
+            self.squash,
+            self.seed,
+            self.report,
+        )
+        replicas, rank, steps = 1, 0, 0
+        if self.trainer is not None:
+            replicas, rank = self.trainer.world_size, self.trainer.global_rank
+            steps = self.trainer.global_step * self.trainer.accumulate_grad_batches
+        chunk = self.batch_size * replicas
+        per_epoch = max(self.samples_per_epoch // chunk, 1) * chunk
+        sampler = ResumableSampler(per_epoch, steps * chunk, replicas, rank)
+        return self._loader(dataset, sampler)
+
+    def val_dataloader(self) -> Loader:
+        size = self.validation_size
+        return self._loader(
+            FixedPairs(self.validation_contents, self.validation_styles, self.validation_pairs, size, size)
+        )
+
+    def _loader(self, dataset: PairDataset | FixedPairs, sampler: ResumableSampler | None = None) -> Loader:
+        return DataLoader(
+            dataset, self.batch_size, sampler=sampler, num_workers=self.workers, collate_fn=collate,
+            persistent_workers=self.workers > 0,
+        )  # fmt: skip

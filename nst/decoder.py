@@ -1,0 +1,105 @@
+"""Upsampling decoder: fused features in, picture out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nst.errors import UserError
+
+
+def convolution(in_channels: int, out_channels: int, kernel_size: int = 3) -> nn.Conv2d:
+    """A size-keeping convolution with reflection padding, He-initialised."""
+    padding = kernel_size // 2
+    layer = nn.Conv2d(in_channels, out_channels, kernel_size, padding=padding, padding_mode="reflect")
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer
+
+
+class _Resize(nn.Module):
+    """Interpolation to twice the size, then nothing: the convolution before it has set the width."""
+
+    def __init__(self, mode: str) -> None:
+        super().__init__()
+        self.mode = mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.mode == "nearest":
+            return F.interpolate(x, scale_factor=2, mode="nearest")
+        return F.interpolate(x, scale_factor=2, mode=self.mode, align_corners=False)
+
+
+def _resized(mode: str) -> Callable[[int, int], nn.Module]:
+    return lambda in_channels, out_channels: nn.Sequential(
+        convolution(in_channels, out_channels), nn.ReLU(inplace=True), _Resize(mode)
+    )
+
+
+def _transposed(in_channels: int, out_channels: int) -> nn.Module:
+    # A kernel of 4 at stride 2 covers every output pixel equally often: no checkerboard from the geometry itself.
+    return nn.Sequential(nn.ConvTranspose2d(in_channels, out_channels, 4, 2, 1), nn.ReLU(inplace=True))
+
+
+def _pixelshuffle(in_channels: int, out_channels: int) -> nn.Module:
+    expand = convolution(in_channels, 4 * out_channels)
+    # All four sub-pixels start from the same kernel, which is nearest-neighbour upsampling (Aitken et al. 2017).
+    expand.weight.data = expand.weight.data[::4].repeat_interleave(4, dim=0)
+    return nn.Sequential(expand, nn.ReLU(inplace=True), nn.PixelShuffle(2))
+
+
+UPSAMPLING: dict[str, Callable[[int, int], nn.Module]] = {
+    "nearest": _resized("nearest"),
+    "bilinear": _resized("bilinear"),
+    "transposed": _transposed,
+    "pixelshuffle": _pixelshuffle,
+}
+
+
+class Decoder(nn.Module):
+    """From the coarsest resolution to the full one; at each, fused features are added and convolved.
+
+    There is no normalisation inside: it would bring droplet artefacts (Karras et al. 2020) and make tiles depend on what
+    is in them.
+
+    Args:
+        widths: stride → channels at that resolution, from the deepest fused layer's stride down to 1.
+        depth: convolutions at each resolution.
+        upsampling: ``nearest`` or ``bilinear`` after a convolution, ``transposed``, or ``pixelshuffle``.
+
+    Raises:
+        UserError: an unknown upsampling, a depth below 1, or strides that are not s, s/2, …, 1.
+    """
+
+    def __init__(self, widths: Mapping[int, int], depth: int = 2, upsampling: str = "nearest") -> None:
+        super().__init__()
+        if upsampling not in UPSAMPLING:
+            raise UserError(f"unknown decoder upsampling {upsampling!r}: choose from {', '.join(UPSAMPLING)}.")
+        if depth < 1:
+            raise UserError(f"decoder depth must be at least 1: found {depth}.")
+        self.strides = sorted(widths, reverse=True)
+        if self.strides != [2**i for i in reversed(range(len(self.strides)))]:
+            raise UserError(f"decoder widths need every stride down to 1 (…, 4, 2, 1): found {self.strides}.")
+        self.stages = nn.ModuleList()
+        self.upsamplers = nn.ModuleList()
+        for stride in self.strides:
+            width = widths[stride]
+            layers = [layer for _ in range(depth) for layer in (convolution(width, width), nn.ReLU(inplace=True))]
+            self.stages.append(nn.Sequential(*layers))
+            if stride > 1:
+                self.upsamplers.append(UPSAMPLING[upsampling](width, widths[stride // 2]))
+        self.to_picture = convolution(widths[1], 3)
+        nn.init.constant_(self.to_picture.bias, 0.5)  # type: ignore[arg-type]  # start from mid-grey
+
+    def forward(self, fused: Mapping[int, Tensor]) -> Tensor:
+        """``fused``: stride → ``(B, width, H/stride, W/stride)``. Returns ``(B, 3, H, W)``, not clamped."""
+        x = fused[self.strides[0]]
+        for index, stage in enumerate(self.stages):
+            stride = self.strides[index]
+            if index > 0:
+                x = self.upsamplers[index - 1](x)
+                x = x + fused[stride] if stride in fused else x
+            x = stage(x)
+        return self.to_picture(x)

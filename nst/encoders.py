@@ -1,0 +1,210 @@
+"""Encoders: pictures in, features of named layers out.
+
+The contract every encoder keeps (:class:`Encoder`): it is built with the names of the layers it gives, states their
+channel counts (``out_channels``) and strides, takes ``(B, 3, H, W)`` RGB in [0, 1] and returns one tensor a layer, in the
+order asked for. Fusion and decoder are built from those counts, so an encoder can be exchanged by config alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nst import vgg_weights
+from nst.errors import UserError
+
+# Convolutions a block of VGG-19 and their width (Simonyan & Zisserman 2014, table 1, column E).
+VGG19_BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))
+MINIMUM_MEAN_ACTIVATION = 1e-3  # a filter that (nearly) never fires is left as it is rather than blown up
+
+
+class Encoder(nn.Module):
+    """What fusion, decoder and losses rely on. Subclasses set the three fields and implement :meth:`features`."""
+
+    layers: tuple[str, ...]
+    out_channels: tuple[int, ...]
+    strides: tuple[int, ...]
+    trainable_from: str | None  # first layer that training changes, None if none
+
+    def features(self, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        """The named layers' features of ``(B, 3, H, W)`` RGB pictures in [0, 1], each ``(B, C_l, H_l, W_l)``."""
+        raise NotImplementedError
+
+    def describe(self) -> dict[str, Any]:
+        """What decides the features' values; two frozen encoders with equal descriptions give equal features."""
+        raise NotImplementedError
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the layers from ``trainable_from`` on."""
+        raise NotImplementedError
+
+    def set_trainable(self, trainable: bool) -> None:
+        """Let gradients reach :meth:`trained_parameters`, or freeze the whole encoder."""
+        self.requires_grad_(False)
+        for parameter in self.trained_parameters():
+            parameter.requires_grad_(trainable)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        features = self.features(images, self.layers)
+        return [features[layer] for layer in self.layers]
+
+
+def vgg19_layer_names() -> list[str]:
+    """Every layer name of VGG-19 in order: conv1_1, relu1_1, …, relu1_2, pool1, conv2_1, …"""
+    names: list[str] = []
+    for block, (depth, _) in enumerate(VGG19_BLOCKS, start=1):
+        for index in range(1, depth + 1):
+            names += [f"conv{block}_{index}", f"relu{block}_{index}"]
+        names.append(f"pool{block}")
+    return names
+
+
+class VGG19(Encoder):
+    """VGG-19 up to the deepest layer asked for.
+
+    With ``normalized`` every filter's activation after its ReLU has mean 1 on photographs, the network Gatys et al. 2016
+    (section 2) and all AdaIN recipes assume. ReLU and max-pooling are positively homogeneous, so this is an exact
+    rescaling of the weights, ``W_l ← W_l · m_{l-1}[in] / m_l[out]`` and ``b_l ← b_l / m_l[out]``: features are the
+    original's divided by ``m_l``. The Caffe network's ``m`` ship with the package; for other weights call
+    :func:`nst.calibration.mean_activations` once and hand the result to :meth:`set_mean_activations`.
+
+    Args:
+        layers: names such as ``relu4_1``, in the order the features are to be returned.
+        weights: ``caffe``, ``torchvision``, ``random`` or the path of a state dict.
+        normalized: divide each filter by its mean activation.
+        padding: ``zeros`` (what VGG was trained with) or ``reflect``.
+        trainable_from: first layer that is trained; ``None`` freezes the whole encoder.
+
+    Raises:
+        UserError: an unknown layer name, or weights that cannot be read.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        layers: Sequence[str] = ("relu4_1",),
+        weights: str | Path = "caffe",
+        normalized: bool = True,
+        padding: str = "zeros",
+        trainable_from: str | None = None,
+    ) -> None:
+        super().__init__()
+        known = vgg19_layer_names()
+        for layer in [*layers, *([trainable_from] if trainable_from else [])]:
+            if layer not in known:
+                raise UserError(f"unknown layer {layer!r} for vgg19: choose from {', '.join(known)}.")
+        if padding not in ("zeros", "reflect"):
+            raise UserError(f"unknown encoder padding {padding!r}: choose zeros or reflect.")
+        self.layers = tuple(layers)
+        self.padding = padding
+        self.normalized = normalized
+        self.weights = str(weights)
+        self.trainable_from = trainable_from
+
+        channels = 3
+        self.layer_channels: dict[str, int] = {}
+        self.layer_strides: dict[str, int] = {}
+        self.convolutions = nn.ModuleDict()
+        self.names = known[: max(known.index(layer) for layer in layers) + 1]
+        for name in self.names:
+            block = int(name.lstrip("convrelupool").split("_")[0])
+            if name.startswith("conv"):
+                width = VGG19_BLOCKS[block - 1][1]
+                self.convolutions[name] = nn.Conv2d(channels, width, 3, padding=1, padding_mode=padding)
+                self.register_buffer(f"mean_activation_{name}", torch.ones(width))
+                channels = width
+            self.layer_channels[name] = channels
+            self.layer_strides[name] = 2 ** (block if name.startswith("pool") else block - 1)
+        self.out_channels = tuple(self.layer_channels[layer] for layer in layers)
+        self.strides = tuple(self.layer_strides[layer] for layer in layers)
+        self._load_weights()
+        self.set_trainable(True)
+
+    def _load_weights(self) -> None:
+        names = list(self.convolutions)
+        mean, std = vgg_weights.TORCHVISION_MEAN, vgg_weights.TORCHVISION_STD
+        if self.weights == "caffe":
+            mean, std = vgg_weights.CAFFE_MEAN, vgg_weights.CAFFE_STD
+            state = vgg_weights.caffe_weights(names)
+        elif self.weights == "torchvision":
+            state = vgg_weights.torchvision_weights(names)
+        elif self.weights == "random":
+            for convolution in self.convolutions.values():
+                nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+                nn.init.zeros_(convolution.bias)
+            state = self.convolutions.state_dict()
+        else:
+            state = vgg_weights.file_weights(self.weights, names)
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.convolutions.load_state_dict(state)
+        if self.normalized and self.weights == "caffe":
+            self.set_mean_activations(vgg_weights.caffe_mean_activations())
+
+    def mean_activation(self, layer: str) -> Tensor:
+        """``m_l`` ``(C,)`` by which the layer's features have been divided; ones where nothing was rescaled."""
+        convolution = [name for name in self.names[: self.names.index(layer) + 1] if name.startswith("conv")][-1]
+        return self.get_buffer(f"mean_activation_{convolution}")
+
+    @torch.no_grad()
+    def set_mean_activations(self, means: dict[str, Tensor]) -> None:
+        """Rescale the weights so that features are the original's divided by ``means``; calling it again replaces them."""
+        previous: Tensor | None = None
+        for name, convolution in self.convolutions.items():
+            mean = means[name].to(convolution.weight)
+            ratio = torch.where(mean > MINIMUM_MEAN_ACTIVATION, mean, 1.0) / self.mean_activation(name)
+            convolution.weight /= ratio.view(-1, 1, 1, 1)
+            convolution.bias /= ratio
+            if previous is not None:
+                convolution.weight *= previous.view(1, -1, 1, 1)
+            self.mean_activation(name).mul_(ratio)
+            previous = ratio
+
+    @property
+    def needs_calibration(self) -> bool:
+        """True when ``normalized`` was asked for and no mean activations have been set yet."""
+        return self.normalized and all(bool((self.mean_activation(name) == 1).all()) for name in self.convolutions)
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        if self.trainable_from not in self.names:
+            return []
+        start = self.names.index(self.trainable_from)
+        trained = [layer for name, layer in self.convolutions.items() if self.names.index(name) >= start]
+        return [parameter for layer in trained for parameter in layer.parameters()]
+
+    def describe(self) -> dict[str, Any]:
+        return {"name": "vgg19", "weights": self.weights, "normalized": self.normalized, "padding": self.padding}
+
+    def features(self, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        wanted = set(layers)
+        deepest = max(self.names.index(layer) for layer in wanted)
+        x = (images - self.mean) / self.std
+        found: dict[str, Tensor] = {}
+        for name in self.names[: deepest + 1]:
+            if name.startswith("conv"):
+                x = self.convolutions[name](x)
+            elif name.startswith("relu"):
+                # In place saves a pass over memory, unless somebody asked for what stood there before.
+                x = F.relu(x, inplace=f"conv{name[4:]}" not in wanted)
+            else:
+                x = F.max_pool2d(x, 2)
+            if name in wanted:
+                found[name] = x
+        return found
+
+
+ENCODERS = {"vgg19": VGG19}
+
+
+def build_encoder(name: str, **options: Any) -> Encoder:
+    """An encoder by its registered name; ``options`` go to its class."""
+    if name not in ENCODERS:
+        raise UserError(f"unknown encoder {name!r}: choose from {', '.join(ENCODERS)}.")
+    return ENCODERS[name](**options)

@@ -1,0 +1,168 @@
+"""StyleTransferModule: what Lightning needs to train a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from nst.fusion import Alpha
+from nst.losses import LossFeatures, LossInputs, LossValues, StyleTransferLoss
+from nst.networks import StyleTransferNetwork
+from nst.statistics import Statistics
+from nst.style_code import StyleCode
+
+
+class EncodedPictures:
+    """A batch of pictures seen by the network's encoders and by the loss network, each at most once.
+
+    While encoders are frozen and equal to the loss network, which is the usual case, one pass of the loss network serves
+    all three.
+    """
+
+    def __init__(self, pictures: Tensor, network: StyleTransferNetwork, loss: StyleTransferLoss, shared: bool) -> None:
+        self.pictures, self._network, self._loss, self._shared = pictures, network, loss, shared
+
+    @cached_property
+    def _maps(self) -> dict[str, Tensor]:
+        layers = set(self._loss.layers)
+        if self._shared:
+            layers |= {*self._network.fusion.layers, *self._network.style_encoder.layers}
+        with torch.no_grad():
+            return self._loss.network.features(self.pictures, layers)
+
+    @cached_property
+    def loss_features(self) -> LossFeatures:
+        return self._loss.wrap(self._maps)
+
+    @cached_property
+    def content_features(self) -> list[Tensor]:
+        if self._shared:
+            return [self._maps[layer] for layer in self._network.fusion.layers]
+        return self._network.encode_content(self.pictures)
+
+    @cached_property
+    def style_code(self) -> StyleCode:
+        if self._shared:
+            return self._network.style_code([self._maps[layer] for layer in self._network.style_encoder.layers])
+        return self._network.encode_style(self.pictures)
+
+    @cached_property
+    def content_statistics(self) -> list[Statistics]:
+        if self._shared:
+            return [self.style_code[layer] for layer in self._network.fusion.layers]
+        return self._network.content_statistics(self.content_features)
+
+
+class StyleTransferModule(pl.LightningModule):
+    """Trains a :class:`StyleTransferNetwork` with a :class:`StyleTransferLoss`.
+
+    Args:
+        network: what is trained.
+        loss: the weighted loss; its VGG-19 never changes.
+        optimizer: takes parameter groups, gives an optimizer.
+        scheduler: takes the optimizer, gives a schedule that is stepped after every step; or ``None``.
+        alpha: degree of stylization in training, see :func:`nst.fusion.alpha_per_level`.
+        identity_samples: pictures of each kind a step that are stylized with themselves, for the identity term.
+        encoder_learning_rate: of the encoder layers from ``trainable_from`` on.
+        unfreeze_at: optimiser step from which those layers are trained.
+        config: plain values stored in checkpoints; ``config["model"]`` must rebuild the network.
+    """
+
+    def __init__(
+        self,
+        network: StyleTransferNetwork,
+        loss: StyleTransferLoss,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+        alpha: Alpha = 1.0,
+        identity_samples: int = 1,
+        encoder_learning_rate: float = 1e-5,
+        unfreeze_at: int = 0,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.network, self.loss = network, loss
+        self._optimizer, self._scheduler = optimizer, scheduler
+        self.alpha, self.identity_samples = alpha, identity_samples
+        self.encoder_learning_rate, self.unfreeze_at = encoder_learning_rate, unfreeze_at
+        self.config = dict(config or {})
+        self.strict_loading = False  # checkpoints leave out the frozen VGG weights
+        encoders = (network.content_encoder, network.style_encoder)
+        self._shared = network.pyramid == (1.0,) and all(
+            encoder.trainable_from is None and encoder.describe() == loss.network.describe() for encoder in encoders
+        )
+
+    def encode(self, pictures: Tensor) -> EncodedPictures:
+        return EncodedPictures(pictures, self.network, self.loss, self._shared)
+
+    def stylize_and_measure(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, LossValues]:
+        """Output pictures of a batch of pairs, and the loss."""
+        content, style = self.encode(batch["content"]), self.encode(batch["style"])
+        output = self.network.decode(
+            content.content_features, style.style_code, self.alpha, content.content_statistics
+        )  # fmt: skip
+        features = self.loss.wrap(self.loss.network.features(output, self.loss.layers))
+        inputs = LossInputs(output, features, content.loss_features, style.loss_features)
+        if "identity" in self.loss.terms:
+            inputs.originals, inputs.reconstructions = self._reconstruct(content, style)
+        return output, self.loss(inputs)
+
+    def _reconstruct(self, content: EncodedPictures, style: EncodedPictures) -> tuple[Tensor, Tensor]:
+        """The first pictures of each kind and what they become when stylized with themselves."""
+        originals, results = [], []
+        for pictures in (content, style):
+            first = slice(0, self.identity_samples)
+            code = pictures.style_code
+            own = StyleCode(code.layers, tuple(Statistics(s.mean[first], s.std[first]) for s in code.statistics), code.encoder)
+            statistics = [Statistics(s.mean[first], s.std[first]) for s in pictures.content_statistics]
+            features = [level[first] for level in pictures.content_features]
+            results.append(self.network.decode(features, own, self.alpha, statistics))
+            originals.append(pictures.pictures[first])
+        return torch.cat(originals), torch.cat(results)
+
+    def training_step(self, batch: Mapping[str, Tensor], batch_index: int) -> Tensor:
+        _, values = self.stylize_and_measure(batch)
+        self._log("train", values, len(batch["content"]))
+        return values.total
+
+    def validation_step(self, batch: Mapping[str, Tensor], batch_index: int) -> Tensor:
+        output, values = self.stylize_and_measure(batch)
+        self._log("val", values, len(batch["content"]))
+        return output.float().clamp(0, 1)
+
+    def _log(self, stage: str, values: LossValues, batch_size: int) -> None:
+        training = stage == "train"
+        logged = {f"{stage}/{name}": value.detach() for name, value in values.raw.items()}
+        logged |= {f"{stage}/weighted/{name}": value.detach() for name, value in values.weighted.items()}
+        self.log(f"{stage}/total", values.total.detach(), prog_bar=True, batch_size=batch_size, sync_dist=not training)
+        for name, value in logged.items():
+            bar = training and "weighted" not in name
+            self.log(name, value, prog_bar=bar, batch_size=batch_size, sync_dist=not training)
+
+    def on_train_batch_start(self, batch: Mapping[str, Tensor], batch_index: int) -> None:
+        for encoder in (self.network.content_encoder, self.network.style_encoder):
+            encoder.set_trainable(self.global_step >= self.unfreeze_at)
+
+    def configure_optimizers(self) -> Any:
+        encoders = (self.network.content_encoder, self.network.style_encoder)
+        fine_tuned = [parameter for encoder in encoders for parameter in encoder.trained_parameters()]
+        others = [*self.network.fusion.parameters(), *self.network.decoder.parameters()]
+        groups: list[dict[str, Any]] = [{"params": others}]
+        if fine_tuned:
+            groups.append({"params": fine_tuned, "lr": self.encoder_learning_rate})
+        optimizer = self._optimizer(groups)
+        if self._scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self._scheduler(optimizer), "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what was learned: the network's own state, and the config that rebuilds it, in plain types."""
+        checkpoint["state_dict"] = {f"network.{name}": value for name, value in self.network.own_state_dict().items()}
+        checkpoint["config"] = self.config

@@ -1,0 +1,32 @@
+"""Learning-rate schedules, each a factor on the optimiser's learning rate by step."""
+
+from __future__ import annotations
+
+import math
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+
+def _warmup(step: int, warmup_steps: int) -> float:
+    return min(1.0, (step + 1) / (warmup_steps + 1))
+
+
+def constant(optimizer: Optimizer, warmup_steps: int = 0) -> LambdaLR:
+    """Linear warm-up, then constant."""
+    return LambdaLR(optimizer, lambda step: _warmup(step, warmup_steps))
+
+
+def cosine(optimizer: Optimizer, total_steps: int, warmup_steps: int = 0, final_factor: float = 0.02) -> LambdaLR:
+    """Linear warm-up, then half a cosine down to ``final_factor`` at ``total_steps`` (Loshchilov & Hutter 2017)."""
+
+    def factor(step: int) -> float:
+        progress = min(max(step - warmup_steps, 0) / max(total_steps - warmup_steps, 1), 1.0)
+        return _warmup(step, warmup_steps) * (final_factor + (1 - final_factor) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+    return LambdaLR(optimizer, factor)
+
+
+def inverse_time(optimizer: Optimizer, decay: float = 5e-5, warmup_steps: int = 0) -> LambdaLR:
+    """``1 / (1 + decay · step)``, the schedule of Huang & Belongie's published training code."""
+    return LambdaLR(optimizer, lambda step: _warmup(step, warmup_steps) / (1 + decay * step))

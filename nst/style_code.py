@@ -1,0 +1,110 @@
+"""StyleCode: what a style is to the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from nst.errors import UserError
+from nst.statistics import Statistics
+
+FORMAT = "nst-style-code-1"
+
+
+@dataclass(frozen=True)
+class StyleCode:
+    """Mean and standard deviation of a style picture's features at each layer, for a batch of B styles.
+
+    Codes are values: mixing gives a new one, and any part of the library takes a code wherever it takes a style picture.
+
+    Attributes:
+        layers: layer names, shallow to deep.
+        statistics: one :class:`Statistics` a layer, ``(B, C_l)`` each.
+        encoder: which encoder made it, e.g. ``vgg19-caffe-normalized``; codes of different encoders do not mix.
+    """
+
+    layers: tuple[str, ...]
+    statistics: tuple[Statistics, ...]
+    encoder: str = "vgg19-caffe-normalized"
+
+    def __len__(self) -> int:
+        return len(self.statistics[0].mean)
+
+    def __getitem__(self, layer: str) -> Statistics:
+        return self.statistics[self.layers.index(layer)]
+
+    @staticmethod
+    def mix(codes: Sequence[StyleCode], weights: Sequence[float] | None = None) -> StyleCode:
+        """The weighted mean of codes: linear in means and standard deviations. Weights are normalised to sum to 1.
+
+        Raises:
+            UserError: no code, another number of weights, weights that are negative or all zero, or codes of
+                different encoders or layers.
+        """
+        weights = [1.0] * len(codes) if weights is None else list(weights)
+        if not codes or len(weights) != len(codes):
+            raise UserError(f"mix needs one weight a style: found {len(codes)} styles and {len(weights)} weights.")
+        if min(weights) < 0 or sum(weights) <= 0:
+            raise UserError(f"mix weights must be at least 0 and not all 0: found {weights}.")
+        if any((code.layers, code.encoder) != (codes[0].layers, codes[0].encoder) for code in codes):
+            raise UserError("mix needs style codes of one model: these were made by different encoders or layers.")
+        total = sum(weights)
+
+        def average(tensors: Sequence[Tensor]) -> Tensor:
+            return torch.stack([weight / total * t for weight, t in zip(weights, tensors, strict=True)]).sum(dim=0)
+
+        rows = zip(*(code.statistics for code in codes), strict=True)
+        mixed = tuple(Statistics(average([s.mean for s in row]), average([s.std for s in row])) for row in rows)
+        return StyleCode(codes[0].layers, mixed, codes[0].encoder)
+
+    def lerp(self, other: StyleCode, weight: float) -> StyleCode:
+        """From this style (``weight`` 0) to the other (1)."""
+        return StyleCode.mix([self, other], [1 - weight, weight])
+
+    def to(self, device: torch.device | str) -> StyleCode:
+        moved = tuple(Statistics(s.mean.to(device), s.std.to(device)) for s in self.statistics)
+        return StyleCode(self.layers, moved, self.encoder)
+
+    def save(self, path: str | Path) -> Path:
+        """Write a ``.safetensors`` file, e.g. ``monet.style.safetensors``."""
+        path = Path(path)
+        tensors = {}
+        for layer, statistics in zip(self.layers, self.statistics, strict=True):
+            tensors[f"{layer}.mean"] = statistics.mean.contiguous().cpu()
+            tensors[f"{layer}.std"] = statistics.std.contiguous().cpu()
+        metadata = {"format": FORMAT, "layers": ",".join(self.layers), "encoder": self.encoder}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file(tensors, path, metadata)
+        except OSError as error:
+            raise UserError(f"style code {str(path)!r} cannot be written: {error.strerror or error}.") from None
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> StyleCode:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            UserError: the file is missing or is not a style code.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise UserError(f"style code {str(path)!r} does not exist.")
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                if metadata.get("format") != FORMAT:
+                    raise UserError(f"{str(path)!r} is not a style code: write one with `encode_style(…).save(path)`.")
+                layers = tuple(metadata["layers"].split(","))
+                statistics = tuple(
+                    Statistics(file.get_tensor(f"{layer}.mean"), file.get_tensor(f"{layer}.std")) for layer in layers
+                )
+        except (SafetensorError, OSError) as error:
+            raise UserError(f"style code {str(path)!r} cannot be read ({type(error).__name__}).") from None
+        return cls(layers, statistics, metadata["encoder"])
