@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from nst.encoders import VGG19
+from nst.losses import StyleTransferLoss
+from nst.networks import StyleTransferNetwork
 
 
 @torch.no_grad()
@@ -30,3 +32,13 @@ def mean_activations(encoder: VGG19, photographs: Iterable[Tensor]) -> dict[str,
             sums[layer] = sums.get(layer, torch.zeros_like(total)) + total
         count += len(batch)
     return {layer.replace("relu", "conv"): total / count for layer, total in sums.items()}
+
+
+def calibrate(network: StyleTransferNetwork, loss: StyleTransferLoss, photographs: Iterable[Tensor]) -> None:
+    """Normalise every encoder that asks for it and whose mean activations did not come with its weights."""
+    encoders = [network.content_encoder, network.style_encoder, loss.network]
+    pending = [encoder for encoder in encoders if isinstance(encoder, VGG19) and encoder.needs_calibration]
+    if pending:
+        batches = list(photographs)
+        for encoder in pending:
+            encoder.set_mean_activations(mean_activations(encoder, batches))

@@ -82,15 +82,15 @@ def merge_alpha(rgb: Image.Image, matte: Image.Image | None) -> Image.Image:
 
     Args:
         rgb: the colours, mode "RGB".
-        matte: mode "L" of any size (resized to the picture's with Lanczos), or None.
+        matte: mode "L" of any size (resized to the picture's), or None.
 
     Returns:
         A new picture of mode "RGBA", or ``rgb`` itself where there is no matte.
     """
     if matte is None:
         return rgb
-    if matte.size != rgb.size:
-        matte = matte.resize(rgb.size, Image.Resampling.LANCZOS)
+    if matte.size != rgb.size:  # not Lanczos, whose ringing would leave a ghost of what was fully transparent
+        matte = matte.resize(rgb.size, Image.Resampling.BILINEAR)
     merged = rgb.copy()
     merged.putalpha(matte)
     return merged
@@ -139,7 +139,7 @@ def _through_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
                     ImageCms.createProfile("sRGB"),
                     renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
                     outputMode="RGB",
-                    flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+                    flags=ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.HIGHRESPRECALC,
                 )
                 if converted is not None:
                     return converted
@@ -151,5 +151,5 @@ def _through_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
 def _upright(image: Image.Image) -> Image.Transpose | None:
     try:
         return _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # Pillow's EXIF parser raises nearly anything on a broken block, and the pixels are still good
+    except Exception:  # noqa: BLE001 - on a broken block Pillow's parser raises nearly anything; the pixels are good
         return None

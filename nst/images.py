@@ -83,6 +83,8 @@ def find_images(where: str | Path, *, recursive: bool = True) -> list[Path]:
     if os.path.isfile(path):
         return [path]
     if os.path.isdir(path):
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise UserError(f"no permission to list the folder {path}; check its permissions")
         files, nothing = _files_below(path, recursive), f"no picture in the folder {path}"
     elif glob.has_magic(str(where)):
         matches = [Path(match) for match in glob.glob(str(where), recursive=True)]
@@ -155,11 +157,14 @@ def _save(picture: Image.Image, path: Path, name: str, quality: int) -> None:
 
 
 def _files_below(folder: Path, recursive: bool) -> list[Path]:
-    """The files of a folder and those below, through symbolic links too, each real folder once (links can form rings)."""
+    """The files of a folder and of those below, symbolic links too; each real folder once, as links can form rings."""
     files, seen = [], {os.path.realpath(folder)}
     for root, folders, names in os.walk(folder, followlinks=True):
         files += [Path(root, name) for name in names]
-        real = {name: os.path.realpath(os.path.join(root, name)) for name in sorted(folders) if recursive}
-        folders[:] = [name for name, target in real.items() if target not in seen]
-        seen.update(real.values())
+        below, folders[:] = sorted(folders) if recursive else [], []
+        for name in below:
+            real = os.path.realpath(os.path.join(root, name))
+            if real not in seen:
+                seen.add(real)
+                folders.append(name)
     return files

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from nst.encoders import VGG19, vgg19_layer_names
 from nst.errors import UserError
 from nst.fusion import adaptive_instance_norm
-from nst.statistics import Statistics, gram_matrix, moments_to_statistics, positions_by_channels
+from nst.statistics import Statistics, mean_and_gram, moments_to_statistics
 
 REDUCTIONS = ("sum", "mean", "relative")
 
@@ -81,26 +81,26 @@ class LossFeatures:
 
     def __init__(self, maps: Mapping[str, Tensor], scales: Mapping[str, Tensor]) -> None:
         self.maps, self.scales = maps, scales
-        self._grams: dict[str, Tensor] = {}
-        self._statistics: dict[str, Statistics] = {}
+        self._moments: dict[str, tuple[Tensor, Tensor]] = {}
 
     def map(self, layer: str) -> Tensor:
         return self.maps[layer].float() * self.scales[layer].view(1, -1, 1, 1)
 
+    def _mean_and_gram(self, layer: str) -> tuple[Tensor, Tensor]:
+        """The scales are applied to the small matrix instead of the large features: it is the same."""
+        if layer not in self._moments:
+            (mean, gram), scale = mean_and_gram(self.maps[layer]), self.scales[layer]
+            self._moments[layer] = mean * scale, gram * (scale[:, None] * scale[None, :])
+        return self._moments[layer]
+
     def gram(self, layer: str) -> Tensor:
-        """``F Fᵀ / M``. The scales are applied to the small matrix instead of the large features: it is the same."""
-        if layer not in self._grams:
-            features, scale = self.maps[layer], self.scales[layer]
-            self._grams[layer] = gram_matrix(features) / features[0, 0].numel() * (scale[:, None] * scale[None, :])
-        return self._grams[layer]
+        """``F Fᵀ / M``, ``(B, C, C)``."""
+        return self._mean_and_gram(layer)[1]
 
     def statistics(self, layer: str) -> Statistics:
         """Mean and deviation; the mean square is the Gram matrix's diagonal."""
-        if layer not in self._statistics:
-            mean = positions_by_channels(self.maps[layer]).float().mean(dim=1) * self.scales[layer]
-            mean_square = self.gram(layer).diagonal(dim1=1, dim2=2)
-            self._statistics[layer] = moments_to_statistics(mean, mean_square)
-        return self._statistics[layer]
+        mean, gram = self._mean_and_gram(layer)
+        return moments_to_statistics(mean, gram.diagonal(dim1=1, dim2=2))
 
 
 @dataclass

@@ -1,16 +1,22 @@
 """A canvas that takes textured brush strokes, keeps how thick the paint lies, and is lit from the upper left when done.
 
-Everything is placed in units: 512 of them span the shorter side of every picture, at whatever size in pixels it is drawn.
-Random lattices are laid in units too, so that a small drawing is the large one seen from afar.
+Everything is placed in units: 512 of them span the shorter side of every picture, at whatever size it is drawn. Random
+lattices are laid in units too, so that a small drawing is the large one seen from afar.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-Array = NDArray[np.float32]
+Array: TypeAlias = NDArray[np.floating[Any]]
+Color: TypeAlias = Array | str  # (3,) or (H, W, 3) float in [0, 1], RGB, or a hexadecimal code
+
+Painting: TypeAlias = Callable[[int], Image.Image]  # from the shorter side in pixels to the finished picture
 
 SHORTER_SIDE = 512  # units
 OVERSAMPLING = 2  # pictures are painted at this multiple of their size, then reduced: clean edges, fine bristles
@@ -22,16 +28,21 @@ def rgb(code: str) -> Array:
     return np.array([int(code[i : i + 2], 16) for i in (1, 3, 5)], np.float32) / 255
 
 
-def smooth(start: float, end: float, value: Array) -> Array:
+def pigment(color: Color) -> Array:
+    """A colour as an array, whichever way it is given."""
+    return rgb(color) if isinstance(color, str) else color
+
+
+def smooth(start: float, end: float, value: ArrayLike) -> Array:
     """Smooth step: 0 up to ``start``, 1 from ``end`` (which may be the smaller of the two)."""
-    ramp = np.clip((value - start) / (end - start), 0, 1)
+    ramp = np.clip((np.asarray(value) - start) / (end - start), 0, 1)
     return np.asarray(ramp * ramp * (3 - 2 * ramp), np.float32)
 
 
-def mix(first: ArrayLike, second: ArrayLike, amount: ArrayLike) -> Array:
-    """Colours ``first`` to ``second``, (3,) or (H, W, 3), by an amount of shape () or (H, W)."""
-    amount = np.asarray(amount, np.float32)[..., None]
-    return np.asarray(np.asarray(first) * (1 - amount) + np.asarray(second) * amount, np.float32)
+def mix(first: Color, second: Color, amount: ArrayLike) -> Array:
+    """Colours from ``first`` to ``second`` by an amount of shape () or (H, W) in [0, 1]."""
+    share = np.asarray(amount, np.float32)[..., None]
+    return np.asarray(pigment(first) * (1 - share) + pigment(second) * share, np.float32)
 
 
 def gradient(value: Array, stops: list[tuple[float, str]]) -> Array:
@@ -74,13 +85,14 @@ class Canvas:
         self.width, self.height, self.scale = width, height, OVERSAMPLING * size / SHORTER_SIDE
         rows, columns = round(height * self.scale), round(width * self.scale)
         self.rng = np.random.default_rng(seed)
+        self._stamp_rng = np.random.default_rng(seed + 1)  # apart: how many marks are laid depends a little on the size
         self.paint: Array = np.tile(rgb(ground), (rows, columns, 1))
         self.relief: Array = np.zeros((rows, columns), np.float32)
         grid = np.mgrid[0:rows, 0:columns].astype(np.float32) + 0.5
         self.y, self.x = grid[0] / self.scale, grid[1] / self.scale
 
     def noise(self, grain: float, octaves: int = 1, stretch: float = 1.0) -> Array:
-        """Smooth noise (H, W) of mean 0 and deviation about 1: bumps ``grain`` units wide, ``stretch`` times as long in x."""
+        """Smooth noise (H, W), mean 0, deviation about 1: bumps ``grain`` units high, ``stretch`` times as long."""
         rows, columns = self.relief.shape
         total: Array = np.zeros_like(self.relief)
         for octave in range(octaves):
@@ -104,7 +116,7 @@ class Canvas:
         angle: float,
         length: float,
         width: float,
-        color: Array,
+        color: Color,
         *,
         bend: float = 0.0,
         opacity: float = 0.92,
@@ -120,7 +132,7 @@ class Canvas:
         reach_y = (abs(length * sine) + abs((width + abs(bend)) * cosine)) / 2 + abs(bend)
         left, right = max(int((x - reach_x) * self.scale), 0), min(int((x + reach_x) * self.scale) + 2, columns)
         top, bottom = max(int((y - reach_y) * self.scale), 0), min(int((y + reach_y) * self.scale) + 2, rows)
-        kind = self.rng.integers(STAMPS)
+        kind = self._stamp_rng.integers(STAMPS)
         if left >= right or top >= bottom:
             return
         dx = (np.arange(left, right, dtype=np.float32) + 0.5) / self.scale - x
@@ -131,11 +143,14 @@ class Canvas:
         if labels is not None:
             row, column = self.pixel(x, y)
             inside &= labels[top:bottom, left:right] == labels[row, column]
-        index = (across.clip(0, 0.999) * STAMP_WIDTH).astype(np.intp), (along.clip(0, 0.999) * STAMP_LENGTH).astype(np.intp)
+        index = (
+            (across.clip(0, 0.999) * STAMP_WIDTH).astype(np.intp),
+            (along.clip(0, 0.999) * STAMP_LENGTH).astype(np.intp),
+        )
         cover = COVERS[kind][index] * inside * opacity
         relief = RELIEFS[kind][index]
         patch = self.paint[top:bottom, left:right]
-        patch += cover[..., None] * (color * (0.93 + 0.14 * relief[..., None]) - patch)
+        patch += cover[..., None] * (pigment(color) * (0.93 + 0.14 * relief[..., None]) - patch)
         height = self.relief[top:bottom, left:right]
         height += cover * (0.35 * height + relief * min(width, 24) ** 0.5 - height)
 
@@ -156,8 +171,8 @@ class Canvas:
     ) -> None:
         """Cover the canvas with marks that take colour from ``scene`` (H, W, 3) and direction from ``angle`` (H, W).
 
-        ``coverage``: how often a point is painted over on average; ``jitter``: how far colours stray; ``wobble``: how far
-        directions stray, in radians; ``where`` (H, W) in [0, 1]: how likely a mark is at each place.
+        ``coverage``: how often a point is painted over on average; ``jitter``: how far colours stray; ``wobble``: how
+        far directions stray, in radians; ``where`` (H, W) in [0, 1]: how likely a mark is at each place.
         """
         count = int(coverage * self.width * self.height / (length * width))
         xs, ys = self.rng.uniform(0, self.width, count), self.rng.uniform(0, self.height, count)

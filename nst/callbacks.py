@@ -1,0 +1,61 @@
+"""Lightning callbacks of our own: the contact sheet of validation pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
+from torch import Tensor
+
+from nst.contact_sheet import contact_sheet
+from nst.images import write_image
+
+
+class ContactSheet(pl.Callback):
+    """After each validation, writes content, style and result of the first fixed pairs to a folder and to the loggers.
+
+    Args:
+        folder: gets ``step_000500.jpg`` and so on.
+        pairs: number of rows.
+        side: side of each picture in pixels.
+    """
+
+    def __init__(self, folder: str | Path, pairs: int = 8, side: int = 192) -> None:
+        self.folder, self.pairs, self.side = Path(folder), pairs, side
+        self._rows: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def on_validation_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._rows = []
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        module: pl.LightningModule,
+        outputs: Any,
+        batch: Mapping[str, Tensor],
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        for row in zip(batch["content"], batch["style"], outputs, strict=True):
+            if len(self._rows) < self.pairs:
+                self._rows.append((row[0].cpu(), row[1].cpu(), row[2].cpu()))
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if trainer.sanity_checking or not trainer.is_global_zero or not self._rows:
+            return
+        sheet = contact_sheet(self._rows, self.side)
+        write_image(sheet, self.folder / f"step_{trainer.global_step:06d}.jpg", quality=90)
+        for logger in trainer.loggers:
+            _log_picture(logger, np.asarray(sheet), trainer.global_step)
+        self._rows = []
+
+
+def _log_picture(logger: Logger, picture: np.ndarray, step: int) -> None:
+    if isinstance(logger, TensorBoardLogger):
+        logger.experiment.add_image("val/sheet", picture, step, dataformats="HWC")
+    elif isinstance(logger, WandbLogger):
+        logger.log_image("val/sheet", [picture], step=step)

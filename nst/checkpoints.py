@@ -1,0 +1,84 @@
+"""Models on disk: bundled names, ``.safetensors`` files and Lightning checkpoints, all read without running their code."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from nst.errors import UserError
+from nst.networks import StyleTransferNetwork, build
+from nst.vgg_weights import PRETRAINED_FOLDER
+
+FORMAT = "nst-model-1"
+State = dict[str, Tensor]
+
+
+def bundled_models() -> dict[str, Path]:
+    """The models that ship with the package, by name: those with a model card."""
+    cards = sorted(PRETRAINED_FOLDER.glob("*.md"))
+    return {card.stem: card.with_suffix(".safetensors") for card in cards if card.with_suffix(".safetensors").is_file()}
+
+
+def read_model(source: str | Path) -> tuple[dict[str, Any], State]:
+    """A model's config and learned weights.
+
+    Args:
+        source: a bundled name, a ``.safetensors`` file of :func:`save_model`, or a Lightning checkpoint of ``train``.
+
+    Raises:
+        UserError: it does not exist or is something else.
+    """
+    bundled = bundled_models()
+    path = bundled.get(str(source), Path(source))
+    if not path.is_file():
+        raise UserError(f"model {str(source)!r} does not exist: give a file or a bundled name ({', '.join(bundled)}).")
+    foreign = UserError(f"{str(path)!r} is not a model of nst: give a checkpoint or .safetensors file that train.py wrote.")
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                if metadata.get("format") != FORMAT:
+                    raise foreign
+                return json.loads(metadata["config"]), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        checkpoint = torch.load(path, weights_only=True, map_location="cpu")
+        config = checkpoint["config"]["model"]
+        state = checkpoint.get("averaged_state_dict", checkpoint["state_dict"])
+        return config, {name.removeprefix("network."): tensor for name, tensor in state.items()}
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError):
+        raise foreign from None
+    except OSError as error:
+        raise UserError(f"model {str(path)!r} cannot be read: {error.strerror or error}.") from None
+
+
+def load_model(source: str | Path) -> StyleTransferNetwork:
+    """The network of a model on disk, in evaluation mode; see :func:`read_model` for ``source`` and errors."""
+    config, state = read_model(source)
+    network = build(config)
+    network.load_own_state_dict(state)
+    return network.eval()
+
+
+def load_weights(network: StyleTransferNetwork, source: str | Path) -> None:
+    """Start a network of the same shape from a model's weights; see :func:`read_model`."""
+    network.load_own_state_dict(read_model(source)[1])
+
+
+def save_model(config: Mapping[str, Any], state: Mapping[str, Tensor], path: str | Path) -> Path:
+    """Write a model as float16 ``.safetensors`` with its config in the header."""
+    path = Path(path)
+    metadata = {"format": FORMAT, "config": json.dumps(config)}
+    half = {name: tensor.detach().half().contiguous().cpu() for name, tensor in state.items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(half, path, metadata)
+    except OSError as error:
+        raise UserError(f"model {str(path)!r} cannot be written: {error.strerror or error}.") from None
+    return path

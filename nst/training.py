@@ -1,0 +1,103 @@
+"""train(cfg): from a composed config to a trained model."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from nst.calibration import calibrate
+from nst.checkpoints import load_weights, read_model, save_model
+from nst.data.data_module import StyleTransferDataModule
+from nst.errors import UserError
+from nst.lightning_module import StyleTransferModule
+from nst.losses import StyleTransferLoss
+from nst.networks import build
+from nst.samples import use_samples_where_missing
+
+log = logging.getLogger(__name__)
+
+
+def train(cfg: DictConfig) -> dict[str, float]:
+    """Train, validate and keep checkpoints as ``configs/train.yaml`` says.
+
+    Returns:
+        The last validation's figures, e.g. ``{"val/total": …, "val/style": …}``.
+
+    Raises:
+        UserError: folders, names or values that do not fit.
+    """
+    use_samples_where_missing(cfg)
+    output = Path(cfg.output_dir)
+    output.mkdir(parents=True, exist_ok=True)
+    if cfg.seed is not None:
+        pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    OmegaConf.save(cfg, output / "config.yaml", resolve=True)
+
+    data: StyleTransferDataModule = instantiate(cfg.data)
+    data.setup()
+    module = build_module(cfg)
+    calibrate(module.network, module.loss, (batch["content"] for batch in data.val_dataloader()))
+    if cfg.init_from:
+        load_weights(module.network, cfg.init_from)
+    callbacks = [instantiate(callback) for callback in cfg.callbacks.values() if callback]
+    loggers = [instantiate(logger) for logger in cfg.logger.values() if logger]
+    trainer: pl.Trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=loggers)
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    resume = find_checkpoint(cfg.ckpt_path, output) if cfg.ckpt_path else None
+    if resume:
+        log.info("resuming from %s", resume)
+    trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+
+    if trainer.is_global_zero:
+        _report(trainer, data, output)
+    return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+
+
+def build_module(cfg: DictConfig) -> StyleTransferModule:
+    """The Lightning module that a config describes."""
+    model: dict[str, Any] = OmegaConf.to_container(cfg.model, resolve=True)  # type: ignore[assignment]
+    loss: dict[str, Any] = OmegaConf.to_container(cfg.loss, resolve=True)  # type: ignore[assignment]
+    plain: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    return StyleTransferModule(
+        network=build(model),
+        loss=StyleTransferLoss(**loss),
+        optimizer=instantiate(cfg.optimizer),
+        scheduler=instantiate(cfg.scheduler) if cfg.scheduler else None,
+        config=plain,
+        **cfg.module,
+    )
+
+
+def find_checkpoint(wanted: str, output: Path) -> Path:
+    """The checkpoint to resume from: a path, or ``last``: the newest ``last.ckpt`` of this run name.
+
+    Raises:
+        UserError: there is none.
+    """
+    if wanted != "last":
+        path = Path(wanted)
+        if not path.is_file():
+            raise UserError(f"checkpoint {wanted!r} does not exist: give a path, or ckpt_path=last.")
+        return path
+    runs = output.parent
+    found = sorted(runs.glob("*/checkpoints/last*.ckpt"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise UserError(f"ckpt_path=last: no run in {str(runs)!r} has a checkpoint yet: start without ckpt_path.")
+    return found[-1]
+
+
+def _report(trainer: pl.Trainer, data: StyleTransferDataModule, output: Path) -> None:
+    best = [c.best_model_path for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
+    if best and best[0]:
+        log.info("best checkpoint: %s", best[0])
+        model = save_model(*read_model(best[0]), output / "model.safetensors")
+        log.info("the same as a small file, for stylize.py (ckpt=…): %s", model)
+    if unreadable := data.report.entries():
+        log.warning("%d pictures could not be read and were passed over: see %s", len(unreadable), data.report.path)
