@@ -56,9 +56,8 @@ class ExponentialMovingAverage(pl.Callback):
             self._swap(module)
 
     def on_save_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
-        state = dict(checkpoint["state_dict"])
-        state.update({f"network.{name}": tensor for name, tensor in self._average.items()})
-        checkpoint["averaged_state_dict"] = state
+        state = {**module.network.own_state_dict(), **self._average}  # type: ignore[operator,union-attr,dict-item]
+        checkpoint["averaged_state_dict"] = {f"network.{name}": tensor for name, tensor in state.items()}
 
     def on_load_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
         stored = checkpoint.get("averaged_state_dict", checkpoint["state_dict"])

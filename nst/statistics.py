@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+CHUNK = 1024  # positions converted to float32 at a time, so that the copy stays in the cache
 EPSILON = 1e-5  # under the square root, on activations whose mean is about 1
 
 
@@ -30,23 +31,17 @@ def feature_statistics(features: Tensor, mask: Tensor | None = None) -> Statisti
         mask: ``(B, 1, H, W)`` weights ≥ 0 of the positions; ``None`` weighs all alike.
     """
     values = positions_by_channels(features)
-    if mask is None:
-        # Sums through matrix products: several times faster than var_mean on channels-last memory.
-        weights = values.new_full((1, 1, values.shape[1]), 1.0).float().expand(len(values), -1, -1)
-        total = float(values.shape[1])
-    else:
-        weights = mask.flatten(2).float()
+    with torch.autocast(features.device.type, enabled=False):
+        weights = torch.ones_like(values[:, :, :1]) if mask is None else mask.flatten(2).transpose(1, 2)
+        weights = weights.float().expand(len(values), -1, 1).transpose(1, 2)
         total = weights.sum(dim=2).clamp_min(1e-6)
-    return moments_to_statistics(*_moments(values, weights, total))
-
-
-def _moments(values: Tensor, weights: Tensor, total: Tensor | float) -> tuple[Tensor, Tensor]:
-    """Weighted mean and mean square of ``(B, M, C)`` values with ``(B, 1, M)`` weights; both ``(B, C)``."""
-    with torch.autocast(values.device.type, enabled=False):
-        values = values.float()
-        mean = (weights @ values).squeeze(1) / total
-        mean_square = (weights @ values.square()).squeeze(1) / total
-    return mean, mean_square
+        mean, mean_square = torch.zeros(()), torch.zeros(())
+        # Sums as matrix products, a few positions at a time: the float32 copies stay in the processor's cache.
+        for part, weight in zip(values.split(CHUNK, dim=1), weights.split(CHUNK, dim=2), strict=True):
+            wide = part.float()
+            mean = mean + (weight @ wide).squeeze(1)
+            mean_square = mean_square + (weight @ wide.square()).squeeze(1)
+    return moments_to_statistics(mean / total, mean_square / total)
 
 
 def moments_to_statistics(mean: Tensor, mean_square: Tensor) -> Statistics:
@@ -77,11 +72,16 @@ class _MeanAndGram(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, values: Tensor) -> tuple[Tensor, Tensor]:
         context.save_for_backward(values)
+        batch, positions, channels = values.shape
+        dtype = torch.promote_types(values.dtype, torch.float32)
+        mean = torch.zeros(batch, channels, dtype=dtype, device=values.device)
+        gram = torch.zeros(batch, channels, channels, dtype=dtype, device=values.device)
         with torch.autocast(values.device.type, enabled=False):
-            wide = values if values.dtype == torch.float64 else values.float()
-            positions = wide.shape[1]
-            ones = wide.new_ones(1, 1, positions).expand(len(wide), -1, -1)
-            return (ones @ wide).squeeze(1) / positions, (wide.transpose(1, 2) @ wide) / positions
+            for part in values.split(CHUNK, dim=1):
+                wide = part.to(dtype)
+                mean += wide.sum(dim=1)
+                gram.baddbmm_(wide.transpose(1, 2), wide)
+        return mean / positions, gram / positions
 
     @staticmethod
     def backward(context: Any, mean_gradient: Tensor, gram_gradient: Tensor) -> Tensor:

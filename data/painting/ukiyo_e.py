@@ -226,8 +226,8 @@ def moon_bridge(size: int) -> Image.Image:
             )
         press.line(curve((px - 4, py - 1), (px + 3, py + 1), (px + wing, py + 3), count=20), 4.0, "#0f1c38")
     for _ in range(46):  # pampas grass in front
-        root, lean, tall = rng.uniform(-10, 190), rng.uniform(20, 120), rng.uniform(70, 190)
-        stem = curve((root, 520), (root + lean * 0.25, 520 - tall * 0.6), (root + lean, 520 - tall), count=40)
+        root, lean, stalk = rng.uniform(-10, 190), rng.uniform(20, 120), rng.uniform(70, 190)
+        stem = curve((root, 520), (root + lean * 0.25, 520 - stalk * 0.6), (root + lean, 520 - stalk), count=40)
         press.line(stem, 3.0, ("#4f6a3a", "#7f8a4a", "#2f4a3a")[rng.integers(3)])
         if rng.random() < 0.5:
             for spread in np.linspace(-0.5, 0.9, 7):

@@ -1,0 +1,157 @@
+"""stylize(cfg): files, folders and globs in, files out."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from PIL import Image
+
+from nst.errors import UserError
+from nst.images import find_images, read_image, write_image
+from nst.samples import SAMPLES
+from nst.stylizer import Stylizer
+
+SAMPLE_CONTENT = SAMPLES / "content" / "astronaut.jpg"
+SAMPLE_STYLE = SAMPLES / "style" / "impressionism"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to stylize."""
+
+    content: Path
+    output: Path
+
+
+@dataclass
+class Outcome:
+    """What became of a batch."""
+
+    written: list[Path]
+    skipped: list[Path]
+    failed: dict[Path, str]
+
+
+def stylize(cfg: DictConfig) -> Outcome:
+    """Stylize every content picture as ``configs/stylize.yaml`` says, and print a line for each.
+
+    A batch goes on past a picture that fails; the outcome names it.
+
+    Raises:
+        UserError: the model, a style, a value or a single content picture is wrong.
+    """
+    content, style = _contents(cfg), _styles(cfg)
+    jobs = plan(content, cfg.output, cfg.output_dir)
+    stylizer = Stylizer.from_checkpoint(cfg.ckpt, device=cfg.device, precision=cfg.precision)
+    options: dict[str, Any] = {
+        "alpha": _plain(cfg.alpha),
+        "size": cfg.size,
+        "max_size": cfg.max_size,
+        "preserve_color": cfg.preserve_color,
+    }
+    weights = _plain(cfg.weights)
+    if cfg.preserve_color == "histogram":  # the style depends on each content's colours
+        options |= {"style": style, "weights": weights, "style_size": cfg.style_size}
+    else:
+        options["style"] = stylizer.encode_style(style, weights, cfg.style_size)
+    outcome = Outcome([], [], {})
+    todo = []
+    for job in jobs:
+        if cfg.output is None and len(jobs) > 1 and job.output.exists() and not cfg.overwrite:
+            outcome.skipped.append(job.output)
+        else:
+            todo.append(job)
+    with ThreadPoolExecutor(max_workers=1) as writer:
+        finished: list[tuple[Job, Future[Path]]] = []
+        for job, picture in _read_ahead(todo, cfg.max_pixels, cfg.first_frame):
+            start = time.perf_counter()
+            try:
+                result = stylizer(picture.result(), **options)
+            except UserError as error:
+                if len(jobs) == 1:
+                    raise
+                outcome.failed[job.content] = str(error)
+                print(f"passed over {job.content}: {error}", file=sys.stderr)
+                continue
+            seconds = time.perf_counter() - start
+            finished.append((job, writer.submit(write_image, result, job.output, quality=cfg.quality)))
+            print(f"{job.output}  {result.width}×{result.height}  {seconds:.2f} s", flush=True)
+        for job, written in finished:
+            try:
+                outcome.written.append(written.result())
+            except UserError as error:
+                if len(jobs) == 1:
+                    raise
+                outcome.failed[job.content] = str(error)
+    return outcome
+
+
+def report(outcome: Outcome) -> int:
+    """Print the end of a batch; returns the exit code: 0, or 1 when pictures failed."""
+    if len(outcome.written) + len(outcome.skipped) + len(outcome.failed) > 1:
+        print(f"{len(outcome.written)} written, {len(outcome.skipped)} there already, {len(outcome.failed)} failed")
+    for path, reason in outcome.failed.items():
+        print(f"failed: {path}: {reason}", file=sys.stderr)
+    return 1 if outcome.failed else 0
+
+
+def plan(content: str | Path, output: str | None, output_dir: str) -> list[Job]:
+    """Which files are made of which: sub-folders of a content folder are kept below ``output_dir``.
+
+    Raises:
+        UserError: nothing found, or one ``output`` for several pictures.
+    """
+    pictures = find_images(content)
+    if output is not None:
+        if len(pictures) > 1:
+            raise UserError(f"output={output!r} is one file but content has {len(pictures)} pictures: use output_dir=.")
+        return [Job(pictures[0], Path(output))]
+    root = Path(content) if Path(content).is_dir() else None
+    if len(pictures) == 1 and root is None:
+        return [Job(pictures[0], Path(output_dir) / "stylized.png")]
+    names = [path.relative_to(root) if root else Path(path.name) for path in pictures]
+    return [Job(path, Path(output_dir) / name.with_suffix(".png")) for path, name in zip(pictures, names, strict=True)]
+
+
+def _read_ahead(jobs: Sequence[Job], max_pixels: int | None, first_frame: bool) -> Iterator[tuple[Job, Future[Image.Image]]]:
+    """Jobs with their decoded pictures; the next one is decoded while the caller works on this one."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+
+        def read(job: Job) -> Future[Image.Image]:
+            return reader.submit(read_image, job.content, first_frame=first_frame, max_pixels=max_pixels)
+
+        ahead = read(jobs[0]) if jobs else None
+        for index, job in enumerate(jobs):
+            current, ahead = ahead, read(jobs[index + 1]) if index + 1 < len(jobs) else None
+            assert current is not None
+            yield job, current
+
+
+def _contents(cfg: DictConfig) -> str:
+    if cfg.content is None:
+        return str(_sample(SAMPLE_CONTENT, "content"))
+    return str(cfg.content)
+
+
+def _styles(cfg: DictConfig) -> list[str]:
+    if cfg.style is None:
+        return [str(find_images(_sample(SAMPLE_STYLE, "style"))[0])]
+    given: Iterable[Any] = cfg.style if isinstance(cfg.style, ListConfig) else [cfg.style]
+    return [str(style) for style in given]
+
+
+def _sample(path: Path, key: str) -> Path:
+    if not path.exists():
+        raise UserError(f"no {key} given and no sample pictures found: set {key}=PATH.")
+    return path
+
+
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_container(value) if isinstance(value, ListConfig) else value

@@ -1,0 +1,61 @@
+"""Whatever a caller has (PIL picture, path, array, tensor) as a batch, and the result back as the same kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nst import images
+from nst.errors import UserError
+
+Picture = Image.Image | str | Path | np.ndarray | Tensor
+Restore = Callable[[Tensor], "Image.Image | np.ndarray | Tensor"]
+
+
+def to_batch(picture: Picture, name: str, max_pixels: int | None = None) -> tuple[Tensor, Restore]:
+    """A picture as ``(B, 3, H, W)`` float32 RGB in [0, 1], and a function that turns a result into the same kind.
+
+    A path gives a PIL picture. Transparency is put back: PIL pictures and arrays keep their matte.
+
+    Args:
+        picture: PIL picture, path, ``(H, W[, C])`` array (uint8, or float in [0, 1]) or ``(B, 3, H, W)`` tensor in [0, 1].
+        name: what to call it in an error.
+        max_pixels: see :func:`nst.images.read_image`.
+
+    Raises:
+        UserError: it cannot be read or has a shape or range that is not a picture's.
+    """
+    if isinstance(picture, Tensor):
+        return _checked(picture, name), lambda batch: batch.to(picture.device, picture.dtype)
+    if isinstance(picture, np.ndarray):
+        array = picture
+
+        def to_array(batch: Tensor) -> np.ndarray:
+            restored = restore_image(batch)
+            values = np.asarray(restored)
+            return values if array.dtype == np.uint8 else (values / 255).astype(array.dtype)
+
+        image, restore_image = _from_image(images.from_array(picture))
+        return image, to_array
+    if isinstance(picture, Image.Image):
+        return _from_image(images.to_srgb(picture))
+    return _from_image(images.read_image(picture, max_pixels=max_pixels))
+
+
+def _from_image(image: Image.Image) -> tuple[Tensor, Callable[[Tensor], Image.Image]]:
+    rgb, matte = images.split_alpha(image)
+    return images.to_tensor(rgb)[None], lambda batch: images.merge_alpha(images.to_image(batch), matte)
+
+
+def _checked(batch: Tensor, name: str) -> Tensor:
+    if batch.ndim != 4 or batch.shape[1] != 3 or not batch.is_floating_point():
+        raise UserError(f"{name} tensor must be (B, 3, H, W) float in [0, 1]: found {tuple(batch.shape)} {batch.dtype}.")
+    low, high = (float(bound) for bound in torch.aminmax(batch))
+    if not (low >= -1e-3 and high <= 1 + 1e-3):  # written so that NaN fails too
+        raise UserError(f"{name} tensor must be in [0, 1]: found {low:.3g} to {high:.3g}; divide 8-bit values by 255.")
+    return batch.float()

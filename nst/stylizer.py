@@ -1,0 +1,217 @@
+"""Stylizer: any picture in the manner of any other, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nst.checkpoints import load_model
+from nst.color import check_preserve_color, keep_content_chroma, match_colors
+from nst.errors import UserError
+from nst.fusion import Alpha, alpha_per_level
+from nst.images import crop, pad_to_multiple
+from nst.networks import MINIMUM_STYLE_SIDE, StyleTransferNetwork
+from nst.pictures import Picture, to_batch
+from nst.style_code import StyleCode
+
+Style = Picture | StyleCode
+MINIMUM_CONTENT_SIDE = 2
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+class Stylizer:
+    """Applies a trained network to pictures.
+
+    >>> stylizer = Stylizer.from_pretrained("vgg19")             # doctest: +SKIP
+    >>> stylizer("photo.jpg", "painting.jpg").save("out.png")    # doctest: +SKIP
+
+    Args:
+        network: a trained network.
+        device: where it runs; by default a GPU where there is one.
+        precision: ``float32``, ``bfloat16``, or ``auto``: bfloat16 where the processor computes in it, else float32.
+
+    Raises:
+        UserError: an unknown precision or device.
+    """
+
+    def __init__(
+        self, network: StyleTransferNetwork, device: str | torch.device | None = None, precision: str = "auto"
+    ) -> None:
+        if precision not in PRECISIONS:
+            raise UserError(f"unknown precision {precision!r}: choose from {', '.join(PRECISIONS)}.")
+        self.device = _device(device)
+        self.network = network.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
+        fast = precision == "auto" and has_fast_bfloat16(self.device)
+        self.dtype = torch.bfloat16 if fast or precision == "bfloat16" else torch.float32
+
+    @classmethod
+    def from_pretrained(cls, name: str = "vgg19", **options: Any) -> Stylizer:
+        """A bundled model by name; ``options`` as for the class."""
+        return cls(load_model(name), **options)
+
+    @classmethod
+    def from_checkpoint(cls, path: str | Path, **options: Any) -> Stylizer:
+        """A model that ``train.py`` wrote: a Lightning checkpoint or a ``.safetensors`` file."""
+        return cls(load_model(path), **options)
+
+    @torch.inference_mode()
+    def encode_style(
+        self, style: Style | Sequence[Style], weights: Sequence[float] | None = None, style_size: int | None = 512
+    ) -> StyleCode:
+        """What a style is to the network: computed once, it can be reused, mixed and saved.
+
+        Args:
+            style: a picture, a StyleCode, the path of either, or several of these.
+            weights: of several styles; equal by default, normalised to sum to 1.
+            style_size: style pictures whose shorter side is larger are scaled down to it; ``None`` keeps them.
+
+        Raises:
+            UserError: a style that cannot be read, is too small or belongs to another model.
+        """
+        styles = list(style) if isinstance(style, list | tuple) else [style]
+        codes = [self._encode_one(one, style_size) for one in styles]
+        if len(codes) == 1 and weights is None:
+            return codes[0]
+        return StyleCode.mix(codes, weights)
+
+    def _encode_one(self, style: Style, style_size: int | None, recolor: Callable[[Tensor], Tensor] | None = None) -> StyleCode:
+        if isinstance(style, str | Path) and str(style).endswith(".safetensors"):
+            style = StyleCode.load(style)
+        if isinstance(style, StyleCode):
+            return self._accept(style)
+        batch, _ = to_batch(style, "style")
+        _require_side(batch, MINIMUM_STYLE_SIDE, "style")
+        if style_size is not None and min(batch.shape[2:]) > style_size:
+            batch = _resize(batch, style_size / min(batch.shape[2:]))
+        if recolor is not None:
+            batch = recolor(batch)
+        with self._autocast():
+            return self.network.encode_style(self._place(batch))
+
+    def _accept(self, code: StyleCode) -> StyleCode:
+        missing = [layer for layer in self.network.fusion.layers if layer not in code.layers]
+        if code.encoder != self.network.style_encoder_id or missing:
+            raise UserError(
+                f"this style code was made by {code.encoder} ({', '.join(code.layers)}), "
+                f"the model needs {self.network.style_encoder_id} ({', '.join(self.network.fusion.layers)})."
+            )
+        return code.to(self.device)
+
+    @torch.inference_mode()
+    def __call__(
+        self,
+        content: Picture,
+        style: Style | Sequence[Style],
+        alpha: Alpha = 1.0,
+        *,
+        weights: Sequence[float] | None = None,
+        style_size: int | None = 512,
+        size: int | None = None,
+        max_size: int | None = None,
+        preserve_color: str = "none",
+        max_pixels: int | None = None,
+    ) -> Any:
+        """Paint ``content`` in the manner of ``style``.
+
+        Args:
+            content: PIL picture, path, ``(H, W[, C])`` array or ``(B, 3, H, W)`` float tensor in [0, 1].
+            style: one style or several: pictures of the same kinds, StyleCodes, or paths of either.
+            alpha: degree of stylization from 0 (content) to 1; one number, or one a fusion level, shallow to deep.
+            weights: of several styles.
+            style_size: style pictures whose shorter side is larger are scaled down to it.
+            size: shorter side of the result; by default the content's own.
+            max_size: largest longer side of the result.
+            preserve_color: ``none``, ``luminance`` (keep the content's chroma) or ``histogram`` (give the style the
+                content's colour mean and covariance first).
+            max_pixels: how large a content file may be, in pixels, beyond Pillow's guard.
+
+        Returns:
+            The same kind as ``content`` (a path gives a PIL picture), the content's size unless ``size`` or ``max_size``
+            say otherwise, with its transparency.
+
+        Raises:
+            UserError: a picture that cannot be read or is too small, or a value out of its range.
+        """
+        check_preserve_color(preserve_color)
+        alpha_per_level(alpha, len(self.network.fusion.layers))
+        batch, restore = to_batch(content, "content", max_pixels)
+        _require_side(batch, MINIMUM_CONTENT_SIDE, "content")
+        batch = _to_size(batch, size, max_size)
+        if preserve_color == "histogram":
+            code = self._encode_recolored(style, weights, style_size, batch)
+        else:
+            code = self.encode_style(style, weights, style_size)
+        output = self.stylize_batch(batch, code, alpha)
+        if preserve_color == "luminance":
+            output = keep_content_chroma(output, batch.to(output.device))
+        return restore(output.cpu())
+
+    @torch.inference_mode()
+    def stylize_batch(self, batch: Tensor, code: StyleCode, alpha: Alpha = 1.0) -> Tensor:
+        """``(B, 3, H, W)`` RGB in [0, 1] of any size in the manner of ``code``, clamped to [0, 1], float32."""
+        # Two positions at the deepest stride is the least that reflection padding needs.
+        padded, original_size = pad_to_multiple(batch, 2 * self.network.stride)
+        with self._autocast():
+            output = self.network(self._place(padded), code.to(self.device), alpha)
+        return crop(output, original_size).float().clamp_(0, 1)
+
+    def _encode_recolored(
+        self, style: Style | Sequence[Style], weights: Sequence[float] | None, style_size: int | None, content: Tensor
+    ) -> StyleCode:
+        styles = list(style) if isinstance(style, list | tuple) else [style]
+        if any(isinstance(one, StyleCode) or str(one).endswith(".safetensors") for one in styles):
+            raise UserError("preserve_color=histogram changes the style picture: give pictures, not style codes.")
+        codes = [self._encode_one(one, style_size, lambda picture: match_colors(picture, content[:1])) for one in styles]
+        return StyleCode.mix(codes, weights)
+
+    def _place(self, batch: Tensor) -> Tensor:
+        return batch.to(self.device).contiguous(memory_format=torch.channels_last)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 matrices in hardware, several times faster than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
+
+
+def _device(name: str | torch.device | None) -> torch.device:
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        raise UserError(f"device {str(name)!r} is not available: try device=cpu.") from None
+    return device
+
+
+def _require_side(batch: Tensor, minimum: int, name: str) -> None:
+    height, width = batch.shape[2:]
+    if min(height, width) < minimum:
+        raise UserError(f"{name} picture is {width}×{height}: both sides must have at least {minimum} pixels.")
+
+
+def _resize(batch: Tensor, factor: float) -> Tensor:
+    height, width = (max(round(side * factor), 1) for side in batch.shape[2:])
+    return F.interpolate(batch, size=(height, width), mode="bicubic", antialias=True).clamp(0, 1)
+
+
+def _to_size(batch: Tensor, size: int | None, max_size: int | None) -> Tensor:
+    for name, value in (("size", size), ("max_size", max_size)):
+        if value is not None and value < MINIMUM_CONTENT_SIDE:
+            raise UserError(f"{name} must be at least {MINIMUM_CONTENT_SIDE} pixels: found {value}.")
+    if size is not None:
+        batch = _resize(batch, size / min(batch.shape[2:]))
+    if max_size is not None and max(batch.shape[2:]) > max_size:
+        batch = _resize(batch, max_size / max(batch.shape[2:]))
+    return batch
