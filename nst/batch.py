@@ -40,7 +40,7 @@ class Outcome:
 
 
 def stylize(cfg: DictConfig) -> Outcome:
-    """Stylize every content picture as ``configs/stylize.yaml`` says, and print a line for each.
+    """Stylize every content picture as ``configs/inference/stylize.yaml`` says, and print a line for each.
 
     A batch goes on past a picture that fails; the outcome names it.
 
@@ -55,12 +55,14 @@ def stylize(cfg: DictConfig) -> Outcome:
         "size": cfg.size,
         "max_size": cfg.max_size,
         "preserve_color": cfg.preserve_color,
+        "tile": cfg.tile,
+        "weights": _plain(cfg.weights),
+        "masks": _plain(cfg.masks),
+        "style_size": cfg.style_size,
+        "style": style,
     }
-    weights = _plain(cfg.weights)
-    if cfg.preserve_color == "histogram":  # the style depends on each content's colours
-        options |= {"style": style, "weights": weights, "style_size": cfg.style_size}
-    else:
-        options["style"] = stylizer.encode_style(style, weights, cfg.style_size)
+    if cfg.preserve_color != "histogram":  # there the style depends on each content's colours
+        options["style"] = [stylizer.encode_style(one, style_size=cfg.style_size) for one in style]
     outcome = Outcome([], [], {})
     todo = []
     for job in jobs:

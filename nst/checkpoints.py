@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -52,10 +51,10 @@ def read_model(source: str | Path) -> tuple[dict[str, Any], State]:
         config = checkpoint["config"]["model"]
         state = checkpoint.get("averaged_state_dict", checkpoint["state_dict"])
         return config, {name.removeprefix("network."): tensor for name, tensor in state.items()}
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError):
-        raise foreign from None
     except OSError as error:
         raise UserError(f"model {str(path)!r} cannot be read: {error.strerror or error}.") from None
+    except Exception:  # unpickling something else can raise anything
+        raise foreign from None
 
 
 def load_model(source: str | Path) -> StyleTransferNetwork:

@@ -6,11 +6,14 @@ import torch
 from torch import Tensor
 
 from nst.errors import UserError
+from nst.pictures import as_float
 
 PRESERVE_COLOR = ("none", "luminance", "histogram")
 # Rows: Y, I, Q from R, G, B (NTSC 1953), the space the paper uses.
 RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))
 SMALLEST_VARIANCE = 1e-5
+ROWS = 512  # rows of a picture converted at a time, which bounds memory
+ENOUGH_PIXELS = 1_000_000
 
 
 def check_preserve_color(mode: str) -> None:
@@ -20,12 +23,21 @@ def check_preserve_color(mode: str) -> None:
 
 
 def keep_content_chroma(output: Tensor, content: Tensor) -> Tensor:
-    """The output's luminance with the content's chroma ("luminance-only transfer"). Both ``(B, 3, H, W)`` RGB in [0, 1]."""
-    matrix = torch.tensor(RGB_TO_YIQ, dtype=output.dtype, device=output.device)
-    luminance = torch.einsum("c,bchw->bhw", matrix[0], output)
-    yiq = torch.einsum("dc,bchw->bdhw", matrix, content)
+    """The output's luminance with the content's chroma ("luminance-only transfer").
+
+    Both ``(B, 3, H, W)`` RGB of one type, uint8 or float in [0, 1]; returns the same.
+    """
+    rows = [_chroma_of(*pair) for pair in zip(output.split(ROWS, dim=2), content.split(ROWS, dim=2), strict=True)]
+    return torch.cat(rows, dim=2)
+
+
+def _chroma_of(output: Tensor, content: Tensor) -> Tensor:
+    matrix = torch.tensor(RGB_TO_YIQ, device=output.device)
+    luminance = torch.einsum("c,bchw->bhw", matrix[0], as_float(output))
+    yiq = torch.einsum("dc,bchw->bdhw", matrix, as_float(content))
     yiq = torch.cat([luminance[:, None], yiq[:, 1:]], dim=1)
-    return torch.einsum("dc,bchw->bdhw", torch.linalg.inv(matrix), yiq).clamp(0, 1)
+    rgb = torch.einsum("dc,bchw->bdhw", torch.linalg.inv(matrix), yiq).clamp(0, 1)
+    return (rgb * 255).round_().to(torch.uint8) if output.dtype == torch.uint8 else rgb.to(output.dtype)
 
 
 def match_colors(style: Tensor, content: Tensor) -> Tensor:
@@ -34,11 +46,12 @@ def match_colors(style: Tensor, content: Tensor) -> Tensor:
     ``x ← A x + b`` with ``A = Σ_C^½ Σ_S^-½`` (the image-analogies solution) and ``b = μ_C − A μ_S``.
 
     Args:
-        style: ``(1, 3, H, W)`` RGB in [0, 1].
-        content: ``(1, 3, H', W')``.
+        style: ``(1, 3, H, W)`` RGB, float in [0, 1].
+        content: ``(1, 3, H', W')``, float or uint8; of a large one, a grid of its pixels is enough.
     """
     style_mean, style_covariance = _color_statistics(style)
-    content_mean, content_covariance = _color_statistics(content)
+    step = max(round((content.shape[2] * content.shape[3] / ENOUGH_PIXELS) ** 0.5), 1)
+    content_mean, content_covariance = _color_statistics(as_float(content[:, :, ::step, ::step]))
     matrix = _matrix_power(content_covariance, 0.5) @ _matrix_power(style_covariance, -0.5)
     centred = style.flatten(2)[0].double() - style_mean
     return (matrix @ centred + content_mean).clamp(0, 1).to(style.dtype).view_as(style)

@@ -82,6 +82,9 @@ class Decoder(nn.Module):
         self.strides = sorted(widths, reverse=True)
         if self.strides != [2**i for i in reversed(range(len(self.strides)))]:
             raise UserError(f"decoder widths need every stride down to 1 (…, 4, 2, 1): found {self.strides}.")
+        # One position of its stride a convolution: `depth` a stage and one to go up from it; the last at stride 1.
+        self.margin = sum(stride * (depth + (stride > 1)) for stride in self.strides) + 1
+        self.margin += sum(self.strides[1:]) if upsampling != "nearest" else 0  # these look at a neighbour too
         self.stages = nn.ModuleList()
         self.upsamplers = nn.ModuleList()
         for stride in self.strides:

@@ -35,6 +35,10 @@ class Encoder(nn.Module):
         """The named layers' features of ``(B, 3, H, W)`` RGB pictures in [0, 1], each ``(B, C_l, H_l, W_l)``."""
         raise NotImplementedError
 
+    def margin(self, layer: str) -> int:
+        """How many pixels beyond its own a position of ``layer`` looks at: the overlap that tiles need."""
+        raise NotImplementedError
+
     def describe(self) -> dict[str, Any]:
         """What decides the features' values; two frozen encoders with equal descriptions give equal features."""
         raise NotImplementedError
@@ -178,6 +182,12 @@ class VGG19(Encoder):
         start = self.names.index(self.trainable_from)
         trained = [layer for name, layer in self.convolutions.items() if self.names.index(name) >= start]
         return [parameter for layer in trained for parameter in layer.parameters()]
+
+    def margin(self, layer: str) -> int:
+        names = self.names[: self.names.index(layer) + 1]
+        # A 3×3 convolution looks one position further, a 2×2 pooling at most one: each as wide as its input's stride.
+        reach = [self.layer_strides[name] for name in names if name.startswith("conv")]
+        return sum(reach) + sum(self.layer_strides[name] // 2 for name in names if name.startswith("pool"))
 
     def describe(self) -> dict[str, Any]:
         return {"name": "vgg19", "weights": self.weights, "normalized": self.normalized, "padding": self.padding}

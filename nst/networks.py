@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,7 +17,23 @@ from nst.fusion import Alpha, MultiScaleFusion
 from nst.statistics import Statistics, feature_statistics
 from nst.style_code import StyleCode
 
+MASK_TOLERANCE = 1e-3  # masks that miss a sum of 1 by less leave nothing unstylized
 MINIMUM_STYLE_SIDE = 16  # below it the deepest layers have a single position and no deviation
+
+
+@dataclass
+class Region:
+    """A part of a picture and its style.
+
+    Attributes:
+        style: code of one style.
+        mask: ``(1, 1, H, W)`` soft mask in [0, 1]; ``None``: everywhere.
+        statistics: of the content's features inside the region, over the whole picture.
+    """
+
+    style: StyleCode
+    mask: Tensor | None = None
+    statistics: Sequence[Statistics] = ()
 
 
 class StyleTransferNetwork(nn.Module):
@@ -114,10 +131,40 @@ class StyleTransferNetwork(nn.Module):
             content_statistics = self.content_statistics(features)
         return self.decoder(self.fusion(features, content_statistics, style, alpha))
 
+    def decode_regions(self, features: Sequence[Tensor], regions: Sequence[Region], alpha: Alpha = 1.0) -> Tensor:
+        """Paint each region of encoded content in its own style; positions without a region stay unstylized.
+
+        Args:
+            features: from :meth:`encode_content`.
+            regions: their masks ``(1, 1, H, W)`` belong to the pictures that ``features`` come from.
+            alpha: see :meth:`decode`.
+
+        Returns:
+            ``(B, 3, H, W)`` RGB, not clamped.
+        """
+        blended: dict[int, Tensor] = {}
+        masks = [region.mask for region in regions]
+        rest = 1 - torch.stack(masks).sum(dim=0)  # type: ignore[arg-type]
+        layers = [(region.mask, region.style, region.statistics, alpha) for region in regions]
+        if float(rest.max()) > MASK_TOLERANCE:
+            layers.append((rest, regions[0].style, regions[0].statistics, 0.0))
+        for mask, style, statistics, degree in layers:
+            assert mask is not None
+            for stride, level in self.fusion(features, statistics, style, degree).items():
+                weighted = level * F.adaptive_avg_pool2d(mask, level.shape[2:]).to(level.dtype)
+                blended[stride] = blended[stride] + weighted if stride in blended else weighted
+        return self.decoder(blended)
+
     def forward(self, content: Tensor, style: Tensor | StyleCode, alpha: Alpha = 1.0) -> Tensor:
         """``(B, 3, H, W)`` content in the manner of ``style`` (pictures or a code), RGB, not clamped."""
         code = style if isinstance(style, StyleCode) else self.encode_style(style)
         return self.decode(self.encode_content(content), code, alpha)
+
+    @property
+    def margins(self) -> tuple[int, int]:
+        """How far, in pixels, the content features and how far the output look beyond a position."""
+        encoder = max(self.content_encoder.margin(layer) for layer in self.fusion.layers)
+        return encoder, encoder + self.decoder.margin
 
     def own_state_dict(self) -> dict[str, Tensor]:
         """What this network has learned: its state without the frozen encoder weights, which are installed anyway."""

@@ -23,6 +23,36 @@ def positions_by_channels(features: Tensor) -> Tensor:
     return features.flatten(2).transpose(1, 2)
 
 
+class Sums(NamedTuple):
+    """Weighted sums over positions, from which statistics follow; the sums of parts of a picture add up."""
+
+    values: Tensor  # (B, C)
+    squares: Tensor  # (B, C)
+    weight: Tensor  # (B, 1)
+
+    def plus(self, other: Sums) -> Sums:
+        return Sums(self.values + other.values, self.squares + other.squares, self.weight + other.weight)
+
+    def statistics(self) -> Statistics:
+        weight = self.weight.clamp_min(1e-6)
+        return moments_to_statistics((self.values / weight).float(), (self.squares / weight).float())
+
+
+def feature_sums(features: Tensor, mask: Tensor | None = None) -> Sums:
+    """Sums of ``(B, C, H, W)`` features over positions weighted by ``mask``; see :func:`feature_statistics`."""
+    values = positions_by_channels(features)
+    with torch.autocast(features.device.type, enabled=False):
+        weights = torch.ones_like(values[:, :, :1]) if mask is None else mask.flatten(2).transpose(1, 2)
+        weights = weights.float().expand(len(values), -1, 1).transpose(1, 2)
+        total, squares = torch.zeros((), device=values.device), torch.zeros((), device=values.device)
+        # Sums as matrix products, a few positions at a time: the float32 copies stay in the processor's cache.
+        for part, weight in zip(values.split(CHUNK, dim=1), weights.split(CHUNK, dim=2), strict=True):
+            wide = part.float()
+            total = total + (weight @ wide).squeeze(1)
+            squares = squares + (weight @ wide.square()).squeeze(1)
+        return Sums(total, squares, weights.sum(dim=2))
+
+
 def feature_statistics(features: Tensor, mask: Tensor | None = None) -> Statistics:
     """Channel mean and ``sqrt(variance + ε)`` (Huang & Belongie 2017, equations 5 and 6).
 
@@ -30,18 +60,7 @@ def feature_statistics(features: Tensor, mask: Tensor | None = None) -> Statisti
         features: ``(B, C, H, W)`` of any float type.
         mask: ``(B, 1, H, W)`` weights ≥ 0 of the positions; ``None`` weighs all alike.
     """
-    values = positions_by_channels(features)
-    with torch.autocast(features.device.type, enabled=False):
-        weights = torch.ones_like(values[:, :, :1]) if mask is None else mask.flatten(2).transpose(1, 2)
-        weights = weights.float().expand(len(values), -1, 1).transpose(1, 2)
-        total = weights.sum(dim=2).clamp_min(1e-6)
-        mean, mean_square = torch.zeros(()), torch.zeros(())
-        # Sums as matrix products, a few positions at a time: the float32 copies stay in the processor's cache.
-        for part, weight in zip(values.split(CHUNK, dim=1), weights.split(CHUNK, dim=2), strict=True):
-            wide = part.float()
-            mean = mean + (weight @ wide).squeeze(1)
-            mean_square = mean_square + (weight @ wide.square()).squeeze(1)
-    return moments_to_statistics(mean / total, mean_square / total)
+    return feature_sums(features, mask).statistics()
 
 
 def moments_to_statistics(mean: Tensor, mean_square: Tensor) -> Statistics:

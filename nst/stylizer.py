@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ from nst.checkpoints import load_model
 from nst.color import check_preserve_color, keep_content_chroma, match_colors
 from nst.errors import UserError
 from nst.fusion import Alpha, alpha_per_level
-from nst.images import crop, pad_to_multiple
-from nst.networks import MINIMUM_STYLE_SIDE, StyleTransferNetwork
-from nst.pictures import Picture, to_batch
+from nst.networks import MINIMUM_STYLE_SIDE, Region, StyleTransferNetwork
+from nst.pictures import Picture, as_float, to_batch, to_mask
 from nst.style_code import StyleCode
+from nst.tiling import Tile, render, tile_side
 
 Style = Picture | StyleCode
 MINIMUM_CONTENT_SIDE = 2
@@ -83,11 +84,14 @@ class Stylizer:
         if isinstance(style, str | Path) and str(style).endswith(".safetensors"):
             style = StyleCode.load(style)
         if isinstance(style, StyleCode):
+            if recolor is not None:
+                raise UserError("preserve_color=histogram changes the style picture: give a picture, not a style code.")
             return self._accept(style)
         batch, _ = to_batch(style, "style")
         _require_side(batch, MINIMUM_STYLE_SIDE, "style")
         if style_size is not None and min(batch.shape[2:]) > style_size:
             batch = _resize(batch, style_size / min(batch.shape[2:]))
+        batch = as_float(batch)
         if recolor is not None:
             batch = recolor(batch)
         with self._autocast():
@@ -110,10 +114,12 @@ class Stylizer:
         alpha: Alpha = 1.0,
         *,
         weights: Sequence[float] | None = None,
+        masks: Sequence[Picture] | None = None,
         style_size: int | None = 512,
         size: int | None = None,
         max_size: int | None = None,
         preserve_color: str = "none",
+        tile: Tile = "auto",
         max_pixels: int | None = None,
     ) -> Any:
         """Paint ``content`` in the manner of ``style``.
@@ -122,12 +128,16 @@ class Stylizer:
             content: PIL picture, path, ``(H, W[, C])`` array or ``(B, 3, H, W)`` float tensor in [0, 1].
             style: one style or several: pictures of the same kinds, StyleCodes, or paths of either.
             alpha: degree of stylization from 0 (content) to 1; one number, or one a fusion level, shallow to deep.
-            weights: of several styles.
+            weights: of several styles, mixed everywhere.
+            masks: instead of weights, one soft mask a style, of any size: white is where the style goes. Where masks sum to
+                less than 1 the content stays as it is. Statistics are taken inside each mask alone.
             style_size: style pictures whose shorter side is larger are scaled down to it.
             size: shorter side of the result; by default the content's own.
             max_size: largest longer side of the result.
             preserve_color: ``none``, ``luminance`` (keep the content's chroma) or ``histogram`` (give the style the
                 content's colour mean and covariance first).
+            tile: ``auto`` cuts large pictures, ``off`` never does, a number is the side of the tiles. The result is the
+                same, the memory is bounded.
             max_pixels: how large a content file may be, in pixels, beyond Pillow's guard.
 
         Returns:
@@ -139,35 +149,29 @@ class Stylizer:
         """
         check_preserve_color(preserve_color)
         alpha_per_level(alpha, len(self.network.fusion.layers))
+        tile_side(tile, 1, 1)
         batch, restore = to_batch(content, "content", max_pixels)
         _require_side(batch, MINIMUM_CONTENT_SIDE, "content")
         batch = _to_size(batch, size, max_size)
-        if preserve_color == "histogram":
-            code = self._encode_recolored(style, weights, style_size, batch)
-        else:
-            code = self.encode_style(style, weights, style_size)
-        output = self.stylize_batch(batch, code, alpha)
-        if preserve_color == "luminance":
-            output = keep_content_chroma(output, batch.to(output.device))
-        return restore(output.cpu())
-
-    @torch.inference_mode()
-    def stylize_batch(self, batch: Tensor, code: StyleCode, alpha: Alpha = 1.0) -> Tensor:
-        """``(B, 3, H, W)`` RGB in [0, 1] of any size in the manner of ``code``, clamped to [0, 1], float32."""
-        # Two positions at the deepest stride is the least that reflection padding needs.
-        padded, original_size = pad_to_multiple(batch, 2 * self.network.stride)
-        with self._autocast():
-            output = self.network(self._place(padded), code.to(self.device), alpha)
-        return crop(output, original_size).float().clamp_(0, 1)
-
-    def _encode_recolored(
-        self, style: Style | Sequence[Style], weights: Sequence[float] | None, style_size: int | None, content: Tensor
-    ) -> StyleCode:
         styles = list(style) if isinstance(style, list | tuple) else [style]
-        if any(isinstance(one, StyleCode) or str(one).endswith(".safetensors") for one in styles):
-            raise UserError("preserve_color=histogram changes the style picture: give pictures, not style codes.")
-        codes = [self._encode_one(one, style_size, lambda picture: match_colors(picture, content[:1])) for one in styles]
-        return StyleCode.mix(codes, weights)
+        recolor = partial(match_colors, content=batch[:1]) if preserve_color == "histogram" else None
+        codes = [self._encode_one(one, style_size, recolor) for one in styles]
+        output = render(self.network, batch, self._regions(codes, weights, masks, batch), alpha, tile, self._autocast)
+        if preserve_color == "luminance":
+            output = keep_content_chroma(output, batch)
+        return restore(output)
+
+    def _regions(
+        self, codes: list[StyleCode], weights: Sequence[float] | None, masks: Sequence[Picture] | None, batch: Tensor
+    ) -> list[Region]:
+        if masks is None:
+            return [Region(codes[0] if len(codes) == 1 and weights is None else StyleCode.mix(codes, weights))]
+        if weights is not None or len(masks) != len(codes):
+            found = f"{len(masks)} masks for {len(codes)} styles" + (", and weights" if weights is not None else "")
+            raise UserError(f"masks need one a style and no weights: found {found}.")
+        soft = [to_mask(mask, (batch.shape[2], batch.shape[3])) for mask in masks]
+        total = torch.stack(soft).sum(dim=0).clamp_min(1)
+        return [Region(code, mask / total) for code, mask in zip(codes, soft, strict=True)]
 
     def _place(self, batch: Tensor) -> Tensor:
         return batch.to(self.device).contiguous(memory_format=torch.channels_last)
@@ -203,7 +207,8 @@ def _require_side(batch: Tensor, minimum: int, name: str) -> None:
 
 def _resize(batch: Tensor, factor: float) -> Tensor:
     height, width = (max(round(side * factor), 1) for side in batch.shape[2:])
-    return F.interpolate(batch, size=(height, width), mode="bicubic", antialias=True).clamp(0, 1)
+    resized = F.interpolate(batch, size=(height, width), mode="bicubic", antialias=True)
+    return resized.clamp(0, 1) if resized.is_floating_point() else resized
 
 
 def _to_size(batch: Tensor, size: int | None, max_size: int | None) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from nst.networks import build
 from nst.samples import use_samples_where_missing
 
 log = logging.getLogger(__name__)
+# The sampler starts where the checkpoint was written (nst.data.data_module), which Lightning cannot know.
+warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")  # inside Lightning
 
 
 def train(cfg: DictConfig) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Stylize pictures: see configs/stylize.yaml for every key."""
+"""Stylize pictures: see configs/inference/stylize.yaml for every key."""
 
 import sys
 
@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from nst.cli import entry_point, one_line_errors
 
 
-@hydra.main(version_base="1.3", config_path="../configs", config_name="stylize")
+@hydra.main(version_base="1.3", config_path="../configs/inference", config_name="stylize")
 @one_line_errors
 def main(cfg: DictConfig) -> None:
     from nst.batch import report, stylize  # late: `--help` and config errors need no torch

@@ -1,0 +1,244 @@
+"""Every figure that compares one output with its content and its style.
+
+Pure functions first, then :class:`PairMetrics`, which looks at each picture once. Unless stated otherwise features are those
+of the un-normalised Caffe VGG-19 with reflection padding (activations of RGB in [0, 1] scaled to 0..255 inside), one picture
+at a time, and a smaller figure is better. Figures are comparable only between pictures of one size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import fmean
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from nst.encoders import MINIMUM_MEAN_ACTIVATION, VGG19
+from nst.images import to_tensor
+from nst.losses import content_distance, gram_distance, moment_distance, total_variation
+from nst.statistics import EPSILON, Statistics, mean_and_gram
+from nst.vgg_weights import caffe_mean_activations
+
+CONTENT_LAYERS = ("relu4_1", "relu5_1")
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+STRUCTURE_LAYER = "relu3_1"
+MINIMUM_SIDE = 32  # two positions a side at relu5_1, the least that reflection padding and a variance need
+
+SSIM_WINDOW = 7
+STRUCTURE_STEP = 4  # 1,024 of 16,384 positions at 512 × 512: within 4 % of all of them, a tenth of the time
+PROJECTIONS, QUANTILES, PROJECTED_SIDE = 64, 256, 128
+HISTOGRAM_LEVELS = 8  # a colour channel
+
+Maps = Mapping[str, Tensor]
+
+
+def relative_content_distance(output: Maps, content: Maps) -> float:
+    """``‖F_o − F_c‖² / ‖F_c‖²``, the mean of relu4_1 and relu5_1 (Gatys et al. 2016, equation 1, made relative).
+
+    Both map a layer to ``(1, C, H, W)`` features.
+    """
+    return fmean(float(content_distance(output[layer], content[layer])) for layer in CONTENT_LAYERS)
+
+
+def relative_style_distance(output: Mapping[str, Statistics], style: Mapping[str, Statistics]) -> float:
+    """``(‖μ_o − μ_s‖² + ‖σ_o − σ_s‖²) / (‖μ_s‖² + ‖σ_s‖²)``, the mean of relu1_1 … relu5_1.
+
+    Huang & Belongie 2017, equation 13, made relative; statistics of :func:`unbiased_statistics`.
+    """
+    return fmean(float(moment_distance(output[layer], style[layer])) for layer in STYLE_LAYERS)
+
+
+def relative_gram_distance(output: Maps, style: Maps) -> float:
+    """``‖G_o − G_s‖² / ‖G_s‖²`` with ``G = F Fᵀ / M``, the mean of relu1_1 … relu5_1 (Gatys et al. 2016, made relative).
+
+    Both map a layer to its ``(1, C, C)`` Gram matrix.
+    """
+    return fmean(float(gram_distance(output[layer], style[layer])) for layer in STYLE_LAYERS)
+
+
+def unbiased_statistics(mean: Tensor, gram: Tensor, positions: int) -> Statistics:
+    """Channel mean and ``sqrt(variance + 1e-5)``, the variance over M − 1, from :func:`nst.statistics.mean_and_gram`.
+
+    The mean square of a channel is the Gram matrix's diagonal, which saves another pass over the features.
+    """
+    variance = (gram.diagonal(dim1=1, dim2=2) - mean.square()) * (positions / (positions - 1))
+    return Statistics(mean, variance.clamp_min(0).add(EPSILON).sqrt())
+
+
+def microast_content_loss(output: Maps, content: Maps, scales: Maps) -> float:
+    """Mean squared difference of features, the mean of relu4_1 and relu5_1 (Wang et al. 2023, MicroAST, its evaluation).
+
+    MicroAST looks at a VGG-19 of mean activation 1, hence features are divided by ``scales``. Published figures were made
+    with other means and BGR pictures: compare only figures of one program.
+    """
+    return fmean(
+        float(((output[layer] - content[layer]) / scales[layer].view(1, -1, 1, 1)).square().mean())
+        for layer in CONTENT_LAYERS
+    )
+
+
+def microast_style_loss(output: Mapping[str, Statistics], style: Mapping[str, Statistics], scales: Maps) -> float:
+    """``MSE(μ_o, μ_s) + MSE(σ_o, σ_s)``, the mean of relu1_1 … relu5_1; source and ``scales`` as for the content loss."""
+
+    def distance(layer: str) -> float:
+        (mean, std), (mean_target, std_target), scale = output[layer], style[layer], scales[layer]
+        return float(((mean - mean_target) / scale).square().mean() + ((std - std_target) / scale).square().mean())
+
+    return fmean(distance(layer) for layer in STYLE_LAYERS)
+
+
+def structural_similarity(output: Tensor, content: Tensor) -> float:
+    """SSIM of two 8-bit grey pictures ``(H, W)``, 1 for equal ones; larger is better (Wang et al. 2004).
+
+    Uniform 7 × 7 window, sample covariance, range 255, mean over the windows inside the picture: scikit-image's convention.
+    (torchmetrics has a uniform window too, but takes the population's covariance and leaves out a wider border.)
+    """
+    x, y = output.double()[None, None], content.double()[None, None]
+    means = F.avg_pool2d(torch.cat([x, y, x * x, y * y, x * y]), SSIM_WINDOW, stride=1)
+    mean_x, mean_y, xx, yy, xy = means.unbind()
+    sample = SSIM_WINDOW**2 / (SSIM_WINDOW**2 - 1)
+    variances = sample * (xx - mean_x**2 + yy - mean_y**2)
+    covariance = sample * (xy - mean_x * mean_y)
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    return float((similarity / ((mean_x**2 + mean_y**2 + c1) * (variances + c2))).mean())
+
+
+def content_feature_structural_distance(output: Tensor, content: Tensor, step: int = 1) -> float:
+    """CFSD: ``Σ_i KL(S_i(content) ‖ S_i(output))``, ``S_i = softmax_j(f_i·f_j / C²)`` over the positions of relu3_1.
+
+    How alike each place of the picture is to every other is structure without colour (Chung et al. 2024, StyleID; the sum
+    over positions as in its published program, which takes torchvision's VGG-19: compare only figures of one program).
+
+    Args:
+        output: ``(1, C, H, W)`` relu3_1 features of mean activation about 1.
+        content: the same of the content.
+        step: the sum is estimated from every ``step``-th position i in both directions (j always runs over all).
+    """
+    channels, height, width = output.shape[1:]
+    rows_o, rows_c = (features[0].float().flatten(1).T / channels for features in (output, content))
+    positions = torch.arange(height * width, device=output.device)
+    picked = positions.view(height, width)[step // 2 :: step, step // 2 :: step].flatten()
+    total = 0.0
+    for part in picked.split(128):
+        # Similarities differ in the fourth digit only, so their logarithms are taken in float64.
+        log_o = (rows_o[part] @ rows_o.T).double().log_softmax(dim=1)
+        log_c = (rows_c[part] @ rows_c.T).double().log_softmax(dim=1)
+        total += float(F.kl_div(log_o, log_c, reduction="sum", log_target=True))
+    return total / len(picked) * len(positions)
+
+
+def projected_quantiles(features: Tensor, projections: int = PROJECTIONS, quantiles: int = QUANTILES) -> Tensor:
+    """Distribution of features along fixed random unit directions, ``(1, C, H, W)`` → ``(projections, quantiles)``.
+
+    The sorted projections, averaged in ``quantiles`` groups of equal size; maps above 128 × 128 are thinned out evenly.
+    """
+    directions = torch.randn(projections, features.shape[1], generator=torch.Generator().manual_seed(0))
+    directions = F.normalize(directions, dim=1).to(features.device)
+    step = max(1, min(features.shape[2:]) // PROJECTED_SIDE)
+    ordered = (directions @ features[0, :, ::step, ::step].float().flatten(1)).sort(dim=1).values
+    return F.adaptive_avg_pool1d(ordered, quantiles)
+
+
+def sliced_wasserstein_distance(output: Maps, style: Maps) -> float:
+    """``Σ (p_o − p_s)² / Σ p_s²`` of :func:`projected_quantiles`, the mean of relu1_1 … relu5_1.
+
+    Heitz et al. 2021, equation 2, made relative: unlike moments and Gram matrices it sees the whole distribution.
+    """
+    ratios = (((output[layer] - style[layer]).square().sum(), style[layer].square().sum()) for layer in STYLE_LAYERS)
+    return fmean(float(distance / norm.clamp_min(1e-12)) for distance, norm in ratios)
+
+
+def color_histogram(picture: Tensor) -> Tensor:
+    """Shares of the 8 × 8 × 8 cells of the RGB cube, ``(512,)``, of a ``(3, H, W)`` picture in [0, 1]."""
+    levels = (picture * 256).long().clamp(0, 255) * HISTOGRAM_LEVELS // 256
+    cells = (levels[0] * HISTOGRAM_LEVELS + levels[1]) * HISTOGRAM_LEVELS + levels[2]
+    return cells.flatten().bincount(minlength=HISTOGRAM_LEVELS**3).double() / cells.numel()
+
+
+def color_histogram_distance(output: Tensor, style: Tensor) -> float:
+    """Hellinger distance ``sqrt(1 − Σ sqrt(p q))`` of two colour histograms, from 0 to 1 (Afifi et al. 2021, HistoGAN, eq. 4)."""
+    return math.sqrt(max(0.0, 1.0 - float((output * style).sqrt().sum())))
+
+
+@dataclass(frozen=True)
+class PictureFeatures:
+    """What the metrics need of a picture: ``maps`` and ``luma`` where it is content, the rest where it is style."""
+
+    luma: Tensor  # (H, W), 8-bit
+    maps: dict[str, Tensor]
+    statistics: dict[str, Statistics]
+    grams: dict[str, Tensor]
+    quantiles: dict[str, Tensor]
+    histogram: Tensor
+    variation: float
+
+    def without_maps(self) -> PictureFeatures:
+        """Enough for a style: 3 MB instead of 30 at 512 × 512."""
+        empty: dict[str, Tensor] = {}
+        return PictureFeatures(
+            self.luma, empty, self.statistics, self.grams, self.quantiles, self.histogram, self.variation
+        )
+
+
+class PairMetrics:
+    """All metrics of a pair of pictures.
+
+    >>> metrics = PairMetrics()                                            # doctest: +SKIP
+    >>> content, style = metrics.features(photo), metrics.features(painting)  # doctest: +SKIP
+    >>> metrics.compare(metrics.features(result), content, style)["style"]    # doctest: +SKIP
+
+    Everything is float32: VGG-19 in bfloat16 would take a third less time and move figures by up to half a percent.
+    """
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        network = VGG19(STYLE_LAYERS, weights="caffe", normalized=False, padding="reflect")
+        self.network = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+        self.device = torch.device(device)
+        means = caffe_mean_activations()
+        self.scales: dict[str, Tensor] = {}
+        for layer in STYLE_LAYERS:
+            mean = means[layer.replace("relu", "conv")].to(device)
+            self.scales[layer] = torch.where(mean > MINIMUM_MEAN_ACTIVATION, mean, 1.0)
+
+    @torch.inference_mode()
+    def features(self, image: Image.Image) -> PictureFeatures:
+        """Features of an RGB picture, at least 32 × 32."""
+        picture = to_tensor(image).to(self.device)
+        maps = self.network.features(picture[None].contiguous(memory_format=torch.channels_last), STYLE_LAYERS)
+        moments = {layer: mean_and_gram(maps[layer]) for layer in STYLE_LAYERS}
+        luma = to_tensor(image.convert("L"))[0].mul(255).round()
+        return PictureFeatures(
+            luma=luma.to(self.device, torch.uint8),
+            maps={layer: maps[layer] for layer in (STRUCTURE_LAYER, *CONTENT_LAYERS)},
+            statistics={
+                layer: unbiased_statistics(mean, gram, maps[layer][0, 0].numel())
+                for layer, (mean, gram) in moments.items()
+            },
+            grams={layer: gram for layer, (_, gram) in moments.items()},
+            quantiles={layer: projected_quantiles(maps[layer]) for layer in STYLE_LAYERS},
+            histogram=color_histogram(picture),
+            variation=float(total_variation(picture[None])),
+        )
+
+    @torch.inference_mode()
+    def compare(self, output: PictureFeatures, content: PictureFeatures, style: PictureFeatures) -> dict[str, float]:
+        """Figures of one output, by name, in the order of a table. All three pictures are of one size."""
+        scale = self.scales[STRUCTURE_LAYER].view(1, -1, 1, 1)
+        structure = [features.maps[STRUCTURE_LAYER] / scale for features in (output, content)]
+        return {
+            "content": relative_content_distance(output.maps, content.maps),
+            "style": relative_style_distance(output.statistics, style.statistics),
+            "gram": relative_gram_distance(output.grams, style.grams),
+            "ssim": structural_similarity(output.luma, content.luma),
+            "cfsd": content_feature_structural_distance(structure[0], structure[1], STRUCTURE_STEP),
+            "sliced_wasserstein": sliced_wasserstein_distance(output.quantiles, style.quantiles),
+            "color_histogram": color_histogram_distance(output.histogram, style.histogram),
+            "total_variation": output.variation,
+            "microast_content": microast_content_loss(output.maps, content.maps, self.scales),
+            "microast_style": microast_style_loss(output.statistics, style.statistics, self.scales),
+        }

@@ -1,0 +1,177 @@
+"""Pictures of any size under a memory bound: tiles that use the whole picture's statistics.
+
+AdaIN needs the mean and deviation of the content's features over the whole picture. They are summed tile by tile first;
+then each tile is decoded with them. Tiles overlap by what a network looks beyond a pixel, so that the result equals that of
+the whole picture at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nst.errors import UserError
+from nst.fusion import Alpha
+from nst.images import crop, pad_to_multiple
+from nst.networks import Region, StyleTransferNetwork
+from nst.pictures import as_float
+from nst.statistics import Sums, feature_sums
+
+AUTO_TILE = 1024  # side of a tile; with its margin and bfloat16 about 1 GiB at work
+AUTO_WHOLE = 2048 * 2048  # pixels up to which a picture is not cut
+SMALLEST_TILE = 64
+
+Tile = int | str  # "auto", "off" or a side in pixels
+
+
+class Part(NamedTuple):
+    """A rectangle of the picture, and a larger one around it that the computation looks at."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+    outer: tuple[int, int, int, int]
+
+    @property
+    def inner_slices(self) -> tuple[slice, slice]:
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    @property
+    def outer_slices(self) -> tuple[slice, slice]:
+        top, left, bottom, right = self.outer
+        return slice(top, bottom), slice(left, right)
+
+    def within(self, stride: int = 1) -> tuple[slice, slice]:
+        """Where the inner rectangle lies in features of the outer one."""
+        top, left, _, _ = self.outer
+        rows = slice((self.top - top) // stride, -(-(self.bottom - top) // stride))
+        return rows, slice((self.left - left) // stride, -(-(self.right - left) // stride))
+
+
+def tile_side(tile: Tile, height: int, width: int) -> int:
+    """Side of the tiles for a picture; at least the picture's longer side means that it is not cut.
+
+    Raises:
+        UserError: neither ``auto`` nor ``off`` nor a number of at least 64.
+    """
+    if tile == "auto":
+        return AUTO_TILE if height * width > AUTO_WHOLE else max(height, width)
+    if tile == "off":
+        return max(height, width)
+    if isinstance(tile, int) and not isinstance(tile, bool) and tile >= SMALLEST_TILE:
+        return tile
+    raise UserError(f"tile must be auto, off or a side of at least {SMALLEST_TILE} pixels: found {tile!r}.")
+
+
+def parts(height: int, width: int, side: int, margin: int, multiple: int) -> list[Part]:
+    """Cut ``height`` × ``width`` into parts of ``side``, each with ``margin`` around it; edges fall on ``multiple``."""
+    side, margin = -(-side // multiple) * multiple, -(-margin // multiple) * multiple
+    cut = []
+    for top in range(0, height, side):
+        for left in range(0, width, side):
+            bottom, right = min(top + side, height), min(left + side, width)
+            outer = (
+                max(top - margin, 0),
+                max(left - margin, 0),
+                min(bottom + margin, height),
+                min(right + margin, width),
+            )
+            cut.append(Part(top, left, bottom, right, outer))
+    return cut
+
+
+def render(
+    network: StyleTransferNetwork,
+    picture: Tensor,
+    regions: Sequence[Region],
+    alpha: Alpha,
+    tile: Tile,
+    autocast: Callable[[], AbstractContextManager[object]],
+) -> Tensor:
+    """Stylize ``(B, 3, H, W)`` pictures of any size, whole or in tiles.
+
+    Args:
+        network: on the device that computes.
+        picture: float in [0, 1] or uint8, on any device.
+        regions: one with ``mask`` ``None``, or several with ``(1, 1, H, W)`` masks.
+        alpha: see :meth:`StyleTransferNetwork.decode`.
+        tile: see :func:`tile_side`.
+        autocast: the context of the computation.
+
+    Returns:
+        As ``picture``: same size, type and device; clamped to its range.
+    """
+    device = next(network.parameters()).device
+    original_size = (picture.shape[2], picture.shape[3])
+    multiple = 2 * network.stride  # two positions at the deepest stride is the least that reflection padding needs
+    picture, _ = pad_to_multiple(picture, multiple)
+    masks = [None if region.mask is None else pad_to_multiple(region.mask, multiple)[0] for region in regions]
+    height, width = picture.shape[2:]
+    side = tile_side(tile, height, width)
+
+    def encode(part: Part) -> list[Tensor]:
+        rows, columns = part.outer_slices
+        piece = as_float(picture[:, :, rows, columns].to(device))
+        with autocast():
+            return network.encode_content(piece.contiguous(memory_format=torch.channels_last))
+
+    def decode(part: Part, features: list[Tensor]) -> Tensor:
+        rows, columns = part.outer_slices
+        cut = [
+            Region(region.style, None if mask is None else mask[:, :, rows, columns].to(device), statistics)
+            for region, mask, statistics in zip(regions, masks, all_statistics, strict=True)
+        ]
+        with autocast():
+            if cut[0].mask is None:
+                output = network.decode(features, cut[0].style, alpha, cut[0].statistics)
+            else:
+                output = network.decode_regions(features, cut, alpha)
+        return _as(picture, output[:, :, *part.within()])
+
+    encoder_margin, full_margin = network.margins
+    first_pass = parts(height, width, side, encoder_margin, network.stride)
+    if len(first_pass) == 1:
+        features = encode(first_pass[0])
+        all_statistics = [[s.statistics() for s in _sums(network, features, first_pass[0], mask)] for mask in masks]
+        return crop(decode(first_pass[0], features), original_size)
+
+    totals: list[list[Sums]] = [[] for _ in masks]
+    for part in first_pass:
+        features = encode(part)
+        for index, mask in enumerate(masks):
+            sums = _sums(network, features, part, mask)
+            totals[index] = [a.plus(b) for a, b in zip(totals[index], sums, strict=True)] if totals[index] else sums
+    all_statistics = [[total.statistics() for total in level] for level in totals]
+    result = torch.empty_like(picture)
+    for part in parts(height, width, side, full_margin, network.stride):
+        rows, columns = part.inner_slices
+        result[:, :, rows, columns] = decode(part, encode(part))
+    return crop(result, original_size)
+
+
+def _sums(network: StyleTransferNetwork, features: Sequence[Tensor], part: Part, mask: Tensor | None) -> list[Sums]:
+    """Each level's sums over the inner rectangle, in float64 so that many parts add up."""
+    sums = []
+    for level, stride in zip(features, network.fusion.strides, strict=True):
+        inner = level[:, :, *part.within(stride)]
+        weights = None
+        if mask is not None:
+            rows, columns = part.inner_slices
+            weights = F.adaptive_avg_pool2d(mask[:, :, rows, columns].to(level.device), inner.shape[2:])
+        found = feature_sums(inner, weights)
+        sums.append(Sums(found.values.double(), found.squares.double(), found.weight.double()))
+    return sums
+
+
+def _as(picture: Tensor, output: Tensor) -> Tensor:
+    """Network output as values of ``picture``'s type, on its device."""
+    output = output.float().clamp(0, 1)
+    if picture.dtype == torch.uint8:
+        return (output * 255).round_().to(torch.uint8).to(picture.device)
+    return output.to(picture.device, picture.dtype)

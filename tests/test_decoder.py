@@ -1,0 +1,102 @@
+"""The decoder: sizes, upsampling and what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nst.decoder import UPSAMPLING, Decoder
+from nst.errors import UserError
+
+WIDTHS = {16: 12, 8: 10, 4: 8, 2: 6, 1: 4}
+NORMS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.GroupNorm, nn.LayerNorm)
+
+
+def maps(strides: list[int], height: int, width: int) -> dict[int, Tensor]:
+    return {stride: torch.randn(2, WIDTHS[stride], height // stride, width // stride) for stride in strides}
+
+
+@pytest.mark.parametrize("upsampling", UPSAMPLING)
+def test_every_upsampling_doubles_both_sides(upsampling: str) -> None:
+    layer = UPSAMPLING[upsampling](6, 4)
+    assert layer(torch.randn(2, 6, 5, 7)).shape == (2, 4, 10, 14)
+
+
+@pytest.mark.parametrize("upsampling", UPSAMPLING)
+@pytest.mark.parametrize("depth", [1, 3])
+def test_the_picture_has_the_full_size_whatever_upsampling_and_depth(upsampling: str, depth: int) -> None:
+    decoder = Decoder({4: 8, 2: 6, 1: 4}, depth, upsampling)
+    assert decoder(maps([4, 2, 1], 12, 20)).shape == (2, 3, 12, 20)
+    convolutions = [layer for stage in decoder.stages for layer in stage.modules() if isinstance(layer, nn.Conv2d)]
+    assert len(convolutions) == 3 * depth
+
+
+@pytest.mark.parametrize("fused", [[16], [16, 1], [16, 8, 4], [16, 8, 4, 2], [16, 8, 4, 2, 1]])
+def test_any_choice_of_fused_levels_runs_forward_and_backward(fused: list[int]) -> None:
+    decoder, features = Decoder(WIDTHS, depth=1), maps(fused, 48, 80)
+    for level in features.values():
+        level.requires_grad_()
+    picture = decoder(features)
+    assert picture.shape == (2, 3, 48, 80)
+    picture.square().sum().backward()
+    for tensor in (*features.values(), *decoder.parameters()):
+        assert tensor.grad is not None and torch.isfinite(tensor.grad).all()
+
+
+def test_finer_levels_are_added_to_what_comes_from_below() -> None:
+    decoder, features = Decoder({2: 6, 1: 4}, depth=1), maps([2, 1], 8, 8)
+    x = decoder.stages[0](features[2])
+    x = decoder.upsamplers[0](x) + features[1]
+    assert torch.equal(decoder(features), decoder.to_picture(decoder.stages[1](x)))
+
+
+def test_a_new_decoder_paints_mid_grey() -> None:
+    picture = Decoder(WIDTHS)(maps([16, 8, 4, 2, 1], 48, 48))
+    assert float((picture.detach() - 0.5).abs().max()) < 0.2
+
+
+def test_pixelshuffle_starts_as_nearest_neighbour_upsampling() -> None:
+    layer, x = UPSAMPLING["pixelshuffle"](6, 4), torch.randn(1, 6, 5, 7)
+    up = layer(x)
+    assert torch.allclose(up, F.interpolate(up[..., ::2, ::2], scale_factor=2, mode="nearest"), atol=1e-6)
+
+
+def test_bilinear_and_nearest_interpolate_after_the_convolution() -> None:
+    x = torch.randn(1, 6, 5, 7)
+    for mode, options in (("nearest", {}), ("bilinear", {"align_corners": False})):
+        layer = UPSAMPLING[mode](6, 4)
+        assert isinstance(layer, nn.Sequential)
+        expected = F.interpolate(layer[0](x).relu(), scale_factor=2, mode=mode, **options)
+        assert torch.allclose(layer(x), expected)
+
+
+def test_the_border_is_reflected_in_a_constant_picture() -> None:
+    decoder = Decoder({2: 6, 1: 4}, depth=2)
+    picture = decoder({2: torch.ones(1, 6, 8, 8), 1: torch.ones(1, 4, 16, 16)})
+    assert torch.allclose(picture, picture[..., :1, :1].expand_as(picture), atol=1e-5)
+
+
+def test_nothing_inside_normalises() -> None:
+    for upsampling in UPSAMPLING:
+        assert not any(isinstance(module, NORMS) for module in Decoder(WIDTHS, upsampling=upsampling).modules())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"widths": {2: 6, 1: 4}, "upsampling": "bicubic"},
+            "unknown decoder upsampling 'bicubic': choose from nearest",
+        ),
+        ({"widths": {2: 6, 1: 4}, "depth": 0}, "depth must be at least 1: found 0"),
+        ({"widths": {4: 6, 1: 4}}, r"every stride down to 1 .*: found \[4, 1\]"),
+        ({"widths": {4: 6, 2: 4}}, r"found \[4, 2\]"),
+        ({"widths": {3: 6, 2: 4, 1: 4}}, r"found \[3, 2, 1\]"),
+        ({"widths": {}}, "widths"),
+    ],
+)
+def test_unknown_options_are_named(options: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Decoder(**options)  # type: ignore[arg-type]

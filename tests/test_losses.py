@@ -1,0 +1,288 @@
+"""Loss terms against the formulas, written as loops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from nst.encoders import VGG19
+from nst.errors import UserError
+from nst.losses import (
+    ContentTerm,
+    LossFeatures,
+    LossInputs,
+    StyleTransferLoss,
+    content_distance,
+    gram_distance,
+    moment_distance,
+    total_variation,
+)
+from nst.networks import build
+from nst.statistics import Statistics, mean_and_gram
+
+EXACT = {"rel": 1e-10, "abs": 1e-10}
+TERMS: dict[str, Any] = {
+    "content": {"weight": 2.0, "layers": {"relu2_1": 1.0}},
+    "style": {"weight": 3.0, "layers": {"relu1_1": 0.25, "relu2_1": 0.75}},
+    "total_variation": {"weight": 0.5},
+}
+
+
+def features(*shape: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64)
+
+
+def gram(x: Tensor) -> np.ndarray:
+    """``F Fᵀ`` of one ``(C, H, W)`` map by the double sum."""
+    matrix = x.reshape(len(x), -1).tolist()
+    return np.array([[sum(a * b for a, b in zip(row, other, strict=True)) for other in matrix] for row in matrix])
+
+
+def inputs(loss: StyleTransferLoss, output: Tensor, content: Tensor, style: Tensor) -> LossInputs:
+    def encode(pictures: Tensor) -> LossFeatures:
+        return loss.wrap(loss.network.features(pictures, loss.layers))
+
+    return LossInputs(output, encode(output), encode(content), encode(style))
+
+
+def pictures(side: int = 16) -> tuple[Tensor, Tensor, Tensor]:
+    return torch.rand(2, 3, side, side), torch.rand(2, 3, side, side), torch.rand(2, 3, side + 8, side)
+
+
+# --- the distances ---------------------------------------------------------------------------------------------------
+
+
+def test_content_sum_is_half_the_squared_differences() -> None:
+    f, p = features(2, 3, 2, 4), features(2, 3, 2, 4)
+    total = 0.0
+    for sample in range(2):
+        for i in range(3):
+            for j in range(8):
+                total += 0.5 * float(f[sample, i].flatten()[j] - p[sample, i].flatten()[j]) ** 2
+    assert float(content_distance(f, p, "sum")) == pytest.approx(total / 2, **EXACT)
+
+
+def test_content_mean_and_relative_are_few_lines_of_numpy() -> None:
+    f, p = features(2, 3, 2, 4), features(2, 3, 2, 4)
+    difference, target = (f - p).numpy().reshape(2, -1), p.numpy().reshape(2, -1)
+    squares = (difference**2).sum(axis=1)
+    assert float(content_distance(f, p, "mean")) == pytest.approx(np.mean(0.5 * squares / 24), **EXACT)
+    assert float(content_distance(f, p)) == pytest.approx(np.mean(squares / (target**2).sum(axis=1)), **EXACT)
+
+
+def test_style_sum_is_the_formula_of_gatys_to_the_letter() -> None:
+    f, a = features(2, 3, 2, 4), features(2, 3, 2, 4)
+    channels, positions, total = 3, 8, 0.0
+    for sample in range(2):
+        g, target = gram(f[sample]), gram(a[sample])
+        for i in range(channels):
+            for j in range(channels):
+                total += (g[i, j] - target[i, j]) ** 2 / (4 * channels**2 * positions**2)
+    assert float(gram_distance(mean_and_gram(f)[1], mean_and_gram(a)[1], "sum")) == pytest.approx(total / 2, **EXACT)
+
+
+def test_a_style_of_another_size_is_compared_by_its_own_number_of_positions() -> None:
+    f, a = features(1, 3, 2, 4), features(1, 3, 5, 6)
+    g, target = gram(f[0]) / 8, gram(a[0]) / 30
+    found = gram_distance(mean_and_gram(f)[1], mean_and_gram(a)[1], "sum")
+    assert float(found) == pytest.approx(((g - target) ** 2).sum() / (4 * 9), **EXACT)
+    doubled = mean_and_gram(torch.cat([a, a], dim=3))[1]
+    assert float(gram_distance(doubled, mean_and_gram(a)[1])) == pytest.approx(0, abs=1e-12)
+
+
+def test_style_mean_and_relative_are_few_lines_of_numpy() -> None:
+    f, a = mean_and_gram(features(2, 3, 2, 4))[1], mean_and_gram(features(2, 3, 2, 4))[1]
+    squares, target = ((f - a) ** 2).numpy().reshape(2, -1).sum(axis=1), (a**2).numpy().reshape(2, -1).sum(axis=1)
+    assert float(gram_distance(f, a, "mean")) == pytest.approx(np.mean(squares / 36), **EXACT)
+    assert float(gram_distance(f, a)) == pytest.approx(np.mean(squares / target), **EXACT)
+
+
+def test_moment_distance_compares_means_and_deviations() -> None:
+    statistics, target = (Statistics(features(2, 5), features(2, 5).abs()) for _ in "ab")
+    squares = ((statistics.mean - target.mean) ** 2 + (statistics.std - target.std) ** 2).numpy().sum(axis=1)
+    norm = (target.mean**2 + target.std**2).numpy().sum(axis=1)
+    assert float(moment_distance(statistics, target, "sum")) == pytest.approx(squares.mean(), **EXACT)
+    assert float(moment_distance(statistics, target, "mean")) == pytest.approx((squares / 5).mean(), **EXACT)
+    assert float(moment_distance(statistics, target)) == pytest.approx((squares / norm).mean(), **EXACT)
+
+
+def test_total_variation_sum_is_the_double_loop_over_pixels() -> None:
+    picture = features(2, 3, 4, 5)
+    total = 0.0
+    for image in picture:
+        for channel in image.tolist():
+            for i in range(4):
+                for j in range(5):
+                    total += (channel[i + 1][j] - channel[i][j]) ** 2 if i + 1 < 4 else 0
+                    total += (channel[i][j + 1] - channel[i][j]) ** 2 if j + 1 < 5 else 0
+    assert float(total_variation(picture, "sum")) == pytest.approx(total / 2, **EXACT)
+    for reduction in ("mean", "relative"):
+        assert float(total_variation(picture, reduction)) == pytest.approx(total / 2 / 60, **EXACT)
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean", "relative"])
+def test_a_picture_is_at_distance_zero_from_itself(reduction: str) -> None:
+    f = features(2, 3, 4, 4)
+    g = mean_and_gram(f)[1]
+    assert float(content_distance(f, f, reduction)) == float(gram_distance(g, g, reduction)) == 0
+
+
+def test_a_target_of_zeros_gives_a_finite_relative_distance() -> None:
+    f = features(1, 3, 4, 4)
+    assert torch.isfinite(content_distance(f, torch.zeros_like(f)))
+
+
+# --- the weighted sum ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean", "relative"])
+def test_the_total_is_alpha_content_plus_beta_style_plus_gamma_variation(reduction: str) -> None:
+    loss = StyleTransferLoss(reduction, network={"weights": "random", "normalized": False}, **TERMS)
+    output, content, style = pictures()
+    found = loss(inputs(loss, output, content, style))
+
+    def maps(layer: str) -> list[Tensor]:
+        return [loss.network.features(picture, [layer])[layer].double() for picture in (output, content, style)]
+
+    def grams(layer: str) -> list[Tensor]:
+        return [x.flatten(2) @ x.flatten(2).transpose(1, 2) / x[0, 0].numel() for x in maps(layer)]
+
+    f, p, _ = maps("relu2_1")
+    expected = {
+        "content": content_distance(f, p, reduction),
+        "style": 0.25 * gram_distance(grams("relu1_1")[0], grams("relu1_1")[2], reduction)
+        + 0.75 * gram_distance(grams("relu2_1")[0], grams("relu2_1")[2], reduction),
+        "total_variation": total_variation(output.double(), reduction),
+    }
+    assert set(found.raw) == set(found.weighted) == set(expected)
+    for name, value in expected.items():
+        assert float(found.raw[name]) == pytest.approx(float(value), rel=1e-4)
+        assert float(found.weighted[name]) == pytest.approx(TERMS[name]["weight"] * float(value), rel=1e-4)
+    total = 2 * expected["content"] + 3 * expected["style"] + 0.5 * expected["total_variation"]
+    assert float(found.total) == pytest.approx(float(total), rel=1e-4)
+
+
+def test_terms_and_layers_of_weight_zero_are_absent() -> None:
+    loss = StyleTransferLoss(
+        network={"weights": "random"},
+        content={"weight": 1.0, "layers": {"relu1_1": 1.0, "relu5_1": 0.0}},
+        style={"weight": 0.0, "layers": {"relu4_1": 1.0}},
+        moment=None,
+    )
+    assert loss.layers == ("relu1_1",)
+    found = loss(inputs(loss, *pictures()))
+    assert set(found.raw) == set(found.weighted) == {"content"}
+    assert float(found.total) == float(found.weighted["content"])
+
+
+@pytest.mark.parametrize("normalized", [False, True])
+def test_the_loss_looks_at_original_or_at_normalised_activations(normalized: bool) -> None:
+    loss = StyleTransferLoss("sum", normalized, **TERMS)
+    encoder = VGG19(["relu1_1", "relu2_1"], normalized=normalized)
+    plain = StyleTransferLoss("sum", normalized=True, network={"normalized": normalized}, **TERMS)
+    output, content, style = pictures()
+    found, expected = loss(inputs(loss, output, content, style)), plain(inputs(plain, output, content, style))
+    for name in TERMS:
+        assert float(found.raw[name]) == pytest.approx(float(expected.raw[name]), rel=1e-3)
+    f, p = encoder(output)[1].double(), encoder(content)[1].double()
+    assert float(found.raw["content"]) == pytest.approx(float(0.5 * (f - p).square().sum() / 2), rel=1e-3)
+
+
+def test_moment_term_sums_its_layers() -> None:
+    layers = {"relu1_1": 1.0, "relu2_1": 2.0}
+    loss = StyleTransferLoss("mean", network={"weights": "random"}, moment={"weight": 10.0, "layers": layers})
+    output, content, style = pictures()
+    found, expected = loss(inputs(loss, output, content, style)), 0.0
+    for layer, weight in layers.items():
+        f, a = (loss.network.features(x, [layer])[layer].double().flatten(2).numpy() for x in (output, style))
+        means = ((f.mean(axis=2) - a.mean(axis=2)) ** 2).mean(axis=1)
+        stds = ((np.sqrt(f.var(axis=2) + 1e-5) - np.sqrt(a.var(axis=2) + 1e-5)) ** 2).mean(axis=1)
+        expected += weight * float((means + stds).mean())
+    assert float(found.raw["moment"]) == pytest.approx(expected, rel=1e-3)
+    assert float(found.total) == pytest.approx(10 * expected, rel=1e-3)
+
+
+def test_the_adain_target_is_content_with_the_statistics_of_the_style() -> None:
+    x, style = torch.rand(1, 4, 8, 8), torch.rand(1, 4, 6, 6) * 3
+    mean, std = x.mean(dim=(2, 3), keepdim=True), (x.var(dim=(2, 3), keepdim=True, correction=0) + 1e-5).sqrt()
+    style_std = (style.var(dim=(2, 3), keepdim=True, correction=0) + 1e-5).sqrt()
+    target = style_std * (x - mean) / std + style.mean(dim=(2, 3), keepdim=True)
+    term = ContentTerm(1.0, {"relu1_1": 1.0}, target="adain")
+    scales = {"relu1_1": torch.ones(4)}
+    maps = [LossFeatures({"relu1_1": found}, scales) for found in (target, x, style)]
+    assert float(term(LossInputs(target, *maps), "relative")) < 1e-8
+    maps[0] = LossFeatures({"relu1_1": x}, scales)
+    expected = content_distance(x, target, "mean")
+    assert float(term(LossInputs(x, *maps), "mean")) == pytest.approx(float(expected), rel=1e-3)
+
+
+def test_instance_normalised_content_leaves_the_palette_free() -> None:
+    x = torch.rand(1, 4, 8, 8)
+    recoloured = x * torch.tensor([0.5, 2, 3, 4]).view(1, 4, 1, 1) + 1
+    maps = [LossFeatures({"relu1_1": found}, {"relu1_1": torch.ones(4)}) for found in (recoloured, x, x)]
+    distances = [
+        float(ContentTerm(1.0, {"relu1_1": 1.0}, instance_norm=norm)(LossInputs(x, *maps), "relative"))
+        for norm in (True, False)
+    ]
+    assert distances[0] < 1e-4 < distances[1]
+
+
+def test_the_identity_term_compares_pictures_stylized_with_themselves() -> None:
+    loss = StyleTransferLoss("mean", network={"weights": "random"}, identity={"weight": 4.0})
+    given = inputs(loss, *pictures())
+    assert float(loss(given).total) == 0
+    given.originals, given.reconstructions = torch.zeros(2, 3, 4, 4), torch.full((2, 3, 4, 4), 0.5)
+    assert float(loss(given).raw["identity"]) == pytest.approx(0.125)
+    assert float(loss(given).total) == pytest.approx(0.5)
+
+
+def test_scales_multiply_the_features() -> None:
+    x, scale = torch.rand(2, 4, 5, 6), torch.tensor([1.0, 2.0, 3.0, 0.5])
+    found = LossFeatures({"relu1_1": x}, {"relu1_1": scale})
+    scaled = x * scale.view(1, 4, 1, 1)
+    flat = scaled.flatten(2)
+    assert torch.allclose(found.map("relu1_1"), scaled)
+    assert torch.allclose(found.gram("relu1_1"), flat @ flat.transpose(1, 2) / 30, atol=1e-5)
+    assert torch.allclose(found.statistics("relu1_1").mean, flat.mean(dim=2), atol=1e-5)
+    assert torch.allclose(found.statistics("relu1_1").std, flat.std(dim=2, correction=0), atol=1e-3)
+
+
+def test_the_loss_network_never_changes_while_the_network_does(tiny_config: dict[str, Any]) -> None:
+    tiny_config["content_encoder"]["trainable_from"] = "conv2_1"
+    network = build(tiny_config)
+    loss = StyleTransferLoss(network={"weights": "random"}, **TERMS)
+    before = {name: tensor.clone() for name, tensor in loss.state_dict().items()}
+    learned = {name: tensor.clone() for name, tensor in network.named_parameters()}
+    trained = [p for p in [*network.parameters(), *loss.parameters()] if p.requires_grad]
+    optimizer = torch.optim.Adam(trained, lr=1e-2)
+    content, style = torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16)
+    for _ in range(2):
+        optimizer.zero_grad()
+        loss(inputs(loss, network(content, style), content, style)).total.backward()
+        optimizer.step()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in loss.state_dict().items())
+    changed = {name for name, tensor in network.named_parameters() if not torch.equal(tensor, learned[name])}
+    frozen = {n for n in learned if n.startswith(("content_encoder.convolutions.conv1", "style_encoder."))}
+    assert changed == set(learned) - frozen
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"reduction": "median"}, "unknown loss reduction 'median': choose from sum, mean, relative"),
+        ({"gram": {"weight": 1.0}}, "unknown loss term 'gram': choose from content, style"),
+        ({"style": {"weight": 1.0, "layers": {"relu9_1": 1.0}}}, "unknown loss layer 'relu9_1'"),
+        ({"content": {"weight": 1.0, "layers": {"relu1_1": 1.0}, "target": "style"}}, "unknown content target 'style'"),
+        ({"content": {"weight": 1.0}}, "loss config does not fit: .*layers"),
+        ({"style": {"weight": 1.0, "layers": {"relu1_1": 1.0}, "power": 2}}, "loss config does not fit: .*power"),
+        ({"network": {"weights": "random", "depth": 3}, **TERMS}, "depth"),
+        ({"content": 2.0}, "content"),
+    ],
+)
+def test_unknown_options_are_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        StyleTransferLoss(**options)

@@ -1,0 +1,183 @@
+"""train(cfg): what a run leaves behind, exact resume, loggers."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from nst import Stylizer, UserError
+from nst.training import train
+
+ROOT = Path(__file__).parent.parent
+SMALL = [
+    "decoder=slim", "trainer.accelerator=cpu", "trainer.precision=32-true", "trainer.log_every_n_steps=1",
+    "data.crop=64", "data.content_size=64", "data.style_size=64", "data.validation_size=64", "data.validation_pairs=2",
+    "data.batch_size=2", "data.samples_per_epoch=32", "data.workers=0", "callbacks.contact_sheet.pairs=2",
+    "scheduler.warmup_steps=5", "callbacks.last.every_n_train_steps=10",
+]  # fmt: skip
+Compose = Callable[..., DictConfig]
+
+
+@pytest.fixture
+def composed(tmp_path: Path) -> Compose:
+    def make(*overrides: str) -> DictConfig:
+        with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+            return compose("train", [*SMALL, f"output_root={tmp_path}", *overrides])
+
+    return make
+
+
+def losses_by_step(run: Path) -> dict[int, dict[str, float]]:
+    """Every training loss that a run logged."""
+    with (run / "logs" / "metrics.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["train/total"]]
+    names = [name for name in rows[0] if name.startswith("train/")]
+    return {int(row["step"]): {name: float(row[name]) for name in names} for row in rows}
+
+
+def newest_run(root: Path, name: str = "any") -> Path:
+    return max((root / name).iterdir(), key=lambda path: path.stat().st_mtime)
+
+
+def test_a_short_run_leaves_sheets_logs_checkpoints_and_a_model_that_stylizes(composed: Compose, tmp_path: Path) -> None:
+    metrics = train(composed("trainer.max_steps=4", "trainer.val_check_interval=2", "style=impressionism"))
+    run = newest_run(tmp_path, "impressionism")
+
+    assert math.isfinite(metrics["val/total"])
+    assert {path.name for path in (run / "sheets").iterdir()} == {"step_000002.jpg", "step_000004.jpg"}
+    first = losses_by_step(run)[0]
+    weighted = sum(value for name, value in first.items() if name.startswith("train/weighted/"))
+    assert first["train/total"] == pytest.approx(weighted, rel=1e-5)
+    assert first["train/weighted/moment"] == pytest.approx(10 * first["train/moment"], rel=1e-5)
+
+    checkpoint = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
+    held = [*checkpoint["state_dict"], *checkpoint["averaged_state_dict"]]
+    assert not [name for name in held if name.startswith("loss.") or "convolutions" in name]
+    picture = torch.rand(1, 3, 40, 56)
+    for file in ("model.safetensors", "checkpoints/best.ckpt"):
+        assert Stylizer.from_checkpoint(run / file)(picture, picture).shape == picture.shape
+
+
+def test_the_average_is_what_a_checkpoint_gives_and_the_raw_weights_are_what_training_goes_on_from(
+    composed: Compose, tmp_path: Path
+) -> None:
+    train(composed("trainer.max_steps=4", "trainer.val_check_interval=4"))
+    checkpoint = torch.load(newest_run(tmp_path) / "checkpoints" / "best.ckpt", weights_only=True)
+    name = "network.decoder.to_picture.weight"
+    assert not torch.equal(checkpoint["state_dict"][name], checkpoint["averaged_state_dict"][name])
+
+
+def test_a_run_killed_in_mid_epoch_and_resumed_logs_the_losses_of_one_never_stopped(composed: Compose, tmp_path: Path) -> None:
+    steps = ["trainer.max_steps=40", "trainer.val_check_interval=25"]
+    train(composed(*steps, "run_name=whole"))
+    command = [sys.executable, str(ROOT / "scripts" / "train.py"), *SMALL, *steps]
+    command += [f"output_root={tmp_path}", "run_name=killed"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 180
+    while not list((tmp_path / "killed").glob("*/checkpoints/last.ckpt")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    killed = newest_run(tmp_path, "killed")
+    stopped_at = torch.load(killed / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+    assert stopped_at % 16 != 0 and stopped_at < 40  # an epoch has 16 steps
+
+    time.sleep(1)  # run folders are named to the second
+    train(composed(*steps, "run_name=killed", "ckpt_path=last"))
+    whole, resumed = losses_by_step(newest_run(tmp_path, "whole")), losses_by_step(newest_run(tmp_path, "killed"))
+    assert set(resumed) == set(range(stopped_at, 40))
+    for step, losses in resumed.items():
+        assert losses == pytest.approx(whole[step], abs=1e-5, rel=1e-5)
+
+
+def test_wandb_offline_writes_its_run_folder(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    train(composed("logger=wandb", "trainer.max_steps=2", "trainer.val_check_interval=2"))
+    import wandb
+
+    wandb.finish()
+    (folder,) = (newest_run(tmp_path) / "wandb").glob("offline-run-*")
+    (log,) = folder.glob("*.wandb")
+    assert b"train/total" in log.read_bytes()
+    assert list((folder / "files" / "media" / "images").rglob("*.png"))
+
+
+def test_tensorboard_gets_the_losses_and_the_sheet(composed: Compose, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(composed("logger=tensorboard", "trainer.max_steps=2", "trainer.val_check_interval=2"))
+    events = EventAccumulator(str(newest_run(tmp_path) / "tensorboard"))
+    events.Reload()
+    assert {"train/total", "val/style"} <= set(events.Tags()["scalars"])
+    assert events.Tags()["images"] == ["val/sheet"]
+
+
+def test_early_stopping_ends_a_run_that_no_longer_improves(composed: Compose) -> None:
+    cfg = composed(
+        "trainer.max_steps=30", "trainer.val_check_interval=2", "optimizer.lr=0", "callbacks.early_stopping.patience=2"
+    )
+    train(cfg)
+    assert len(losses_by_step(Path(cfg.output_dir))) < 12
+
+
+def test_encoder_layers_are_trained_from_the_step_asked_for(composed: Compose) -> None:
+    cfg = composed("encoder=vgg19_finetuned", "trainer.max_steps=3", "trainer.val_check_interval=3", "module.unfreeze_at=1")
+    cfg.encoder.content.trainable_from = "conv4_1"
+    train(cfg)
+    states = torch.load(Path(cfg.output_dir) / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    trained = {name for name in states if "convolutions" in name}
+    assert trained == {f"network.content_encoder.convolutions.conv4_1.{part}" for part in ("weight", "bias")}
+    from nst.encoders import VGG19
+
+    original = VGG19(("relu4_1",)).convolutions["conv4_1"].weight
+    change = (states["network.content_encoder.convolutions.conv4_1.weight"] - original).abs().max().item()
+    assert 0 < change <= 2.1 * cfg.module.encoder_learning_rate  # Adam moves a weight by its rate at most, two steps
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("style=expressionism", "no pictures of expressionism"),
+        ("data.content_dir=/nowhere", "does not exist"),
+        ("ckpt_path=last", "no run"),
+        ("ckpt_path=/nowhere.ckpt", "does not exist"),
+        ("init_from=/nowhere.ckpt", "does not exist"),
+        ("fusion.layers=[relu9_1]", "relu9_1"),
+        ("encoder.content.layers=[relu9_1]", "unknown layer"),
+        ("loss.reduction=median", "unknown loss reduction"),
+        ("decoder.upsampling=magic", "unknown decoder upsampling"),
+        ("model.architecture=none", "unknown model architecture"),
+    ],
+)
+def test_a_mistake_in_the_config_is_one_line(composed: Compose, override: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        train(composed(override, "trainer.max_steps=1"))
+
+
+def test_every_option_of_every_group_composes() -> None:
+    groups = [path for path in (ROOT / "configs").iterdir() if path.is_dir() and path.name != "inference"]
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        for option in [path for group in groups for path in group.glob("*.yaml")]:
+            if option.parent.name != "hparams_search":  # these set up a sweep, which needs Hydra's own main
+                assert compose("train", [f"{option.parent.name}={option.stem}"]).run_name
+
+
+def test_every_key_of_every_config_has_a_comment() -> None:
+    for path in (ROOT / "configs").rglob("*.yaml"):
+        for line in path.read_text().splitlines():
+            values = [part for part in ("_target_", "defaults:", "- ") if part in line]
+            is_value = ":" in line and not line.rstrip().endswith(":") and not line.lstrip().startswith("#")
+            assert not is_value or values or "#" in line, f"{path.name}: {line}"
