@@ -2,126 +2,178 @@
 
 from __future__ import annotations
 
-import importlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from rich.progress import track
 
-from nst.checkpoints import bundled_models
 from nst.errors import UserError
-from nst.evaluation_report import write_report
-from nst.images import find_images, on_white, read_image, resize_shorter_side, write_image
+from nst.evaluation_report import print_table, write_sheet, write_tables
+from nst.evaluation_rows import CONTENT_COPIED, STYLE_COPIED, Pair, Row, Source, build_rows, output_path, square
+from nst.images import find_images, to_tensor, write_image
 from nst.metrics import MINIMUM_SIDE, PairMetrics, PictureFeatures
 from nst.peak_memory import PeakMemory
 from nst.perceptual_metrics import PerceptualMetrics
 from nst.samples import SAMPLES
-from nst.stylizer import Stylizer
 
-CACHED_CONTENTS = 64  # pictures whose features are kept whole: 30 MB each at 512 × 512
-
-
-@dataclass(frozen=True)
-class Source:
-    """A content or style picture, brought to the size of the evaluation."""
-
-    path: Path
-    size: int
-
-    @property
-    def name(self) -> str:
-        return self.path.stem
-
-    @property
-    def image(self) -> Image.Image:
-        return _read_square(self.path, self.size)
-
-
-@dataclass
-class Row:
-    """A line of the table: something that makes an output of a content and a style.
-
-    Attributes:
-        prepare: what the style is to it; once a style, not timed.
-        paint: the output of a content and a prepared style.
-        timed: whether its time and memory say anything.
-        figures: measured so far, one dict a pair.
-    """
-
-    name: str
-    prepare: Callable[[Source], Any]
-    paint: Callable[[Source, Any], Image.Image]
-    timed: bool = False
-    alpha: float | None = None
-    figures: list[dict[str, float]] = field(default_factory=list)
-    summary: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def label(self) -> str:
-        return self.name if self.alpha is None else f"{self.name} alpha={self.alpha:g}"
+CACHED_PICTURES = 64  # whose features are kept whole: 30 MB each at 512 × 512
+Figures = dict[str, float]
 
 
 def evaluate(cfg: DictConfig) -> list[dict[str, Any]]:
-    """Measure models, finished outputs and other programs on the same pairs, as ``configs/evaluate.yaml`` says.
+    """Measure models, finished outputs and other programs on the same pairs, as ``configs/inference/evaluate.yaml`` says.
 
-    Prints a table and writes ``results.csv``, ``results.md``, ``results.json`` (with every pair) and ``sheet.jpg``. The rows
+    Prints a table and writes ``results.csv``, ``results.md``, ``results.json`` (every pair too) and ``sheet.jpg``. The rows
     "content copied" and "style copied" bound what the figures can be.
 
     Returns:
         One dict a row: ``row``, ``alpha``, the mean of each metric over the pairs, ``milliseconds`` (median a picture, style
-        already encoded) and ``peak_mib``; None where it cannot be told.
+        already encoded) and ``peak_mib`` (what a picture adds to the memory in use, at most); None where nothing is known.
 
     Raises:
         UserError: folders, models, names or values that do not fit.
     """
     if cfg.size < MINIMUM_SIDE:
         raise UserError(f"size={cfg.size} is too small for the metrics: give at least {MINIMUM_SIDE}.")
-    contents, styles = (_sources(cfg, key) for key in ("content", "style"))
-    pairs = choose_pairs(contents, styles, cfg.limit)
-    rows = [*_bounding_rows(), *_model_rows(cfg), *_output_rows(cfg, pairs), *_peer_rows(cfg)]
-    if cfg.save_pictures:
-        _require_unique_names(contents, styles)
+    pairs = choose_pairs(_sources(cfg, "content"), _sources(cfg, "style"), cfg.limit)
+    if cfg.save_pictures or cfg.outputs:
+        _require_names(pairs)
+    rows = build_rows(cfg, pairs)
     device = torch.device(cfg.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    metrics, perceptual = PairMetrics(device), PerceptualMetrics(device)
-    for line in perceptual.missing:
-        print(line)
+    perceptual = PerceptualMetrics(device)
+    if perceptual.missing:
+        print(f"left out, as these are not in {perceptual.folder}: {', '.join(perceptual.missing)}")
 
-    cache = FeatureCache(metrics)
-    output_dir = Path(cfg.output_dir)
-    sheet_pairs = set(_evenly(range(len(pairs)), cfg.sheet_pairs))
+    bench = _Bench(cfg, rows, PairMetrics(device), perceptual, device)
+    on_sheet = {pairs[index] for index in _evenly(len(pairs), cfg.sheet_pairs)}
     sheet: list[list[Image.Image]] = []
-    prepared: dict[tuple[int, Path], Any] = {}
-    for index, (content, style) in enumerate(track(pairs, description="pairs", transient=True)):
-        pictures = [content.image, style.image]
-        for number, row in enumerate(rows):
-            if (number, style.path) not in prepared:
-                prepared[number, style.path] = row.prepare(style)
-            start = time.perf_counter()
-            with PeakMemory(device) as memory:
-                output = row.paint(content, prepared[number, style.path])
-            seconds = time.perf_counter() - start
-            output = _square(output, cfg.size)
-            figures = metrics.compare(_features(row, output, content, style, cache), cache.content(content), cache.style(style))
-            figures |= perceptual.compare(row.label, output, content.image, style.image)
-            if row.timed:
-                figures |= {"milliseconds": 1000 * seconds}
-                figures |= {} if memory.mebibytes is None else {"peak_mib": memory.mebibytes}
-            row.figures.append(figures)
-            if number >= len(_BOUNDS):
-                pictures.append(output)
-                if cfg.save_pictures:
-                    write_image(output, output_dir / row.label / f"{content.name}--{style.name}.png")
-        if index in sheet_pairs:
-            sheet.append(pictures)
+    for pair in track(pairs, description="pairs", transient=True):
+        outputs = bench.measure(pair)
+        if pair in on_sheet:
+            sheet.append([pair[0].image, pair[1].image, *outputs[2:]])
 
-    results = [_summarise(row, perceptual) for row in rows]
-    write_report(output_dir, results, _pair_table(rows, pairs), sheet, [row.label for row in rows[len(_BOUNDS) :]])
+    results = bench.results()
+    print_table(results, len(pairs))
+    folder = Path(cfg.output_dir)
+    write_tables(folder, results, bench.pair_results, OmegaConf.to_container(cfg, resolve=True))  # type: ignore[arg-type]
+    if sheet:
+        write_sheet(folder / "sheet.jpg", ["content", "style", *(row.label for row in rows[2:])], sheet)
+    print(f"written to {folder}: results.csv, results.md, results.json{', sheet.jpg' if sheet else ''}")
     return results
+
+
+def choose_pairs(contents: Sequence[Source], styles: Sequence[Source], limit: int | None) -> list[Pair]:
+    """Every content with every style, content by content; or ``limit`` of them, evenly spread: of 800, 100 are 0, 8, 16, …
+
+    Raises:
+        UserError: a limit below 1.
+    """
+    if limit is not None and limit < 1:
+        raise UserError(f"limit={limit}: give the number of pairs, at least 1, or null for all.")
+    pairs = [(content, style) for content in contents for style in styles]
+    return [pairs[index] for index in _evenly(len(pairs), len(pairs) if limit is None else limit)]
+
+
+class _Bench:
+    """Paints and measures pair after pair, and keeps what is computed once: style codes and source pictures' features."""
+
+    def __init__(
+        self,
+        cfg: DictConfig,
+        rows: Sequence[Row],
+        metrics: PairMetrics,
+        perceptual: PerceptualMetrics,
+        device: torch.device,
+    ) -> None:
+        self.cfg, self.rows, self.metrics, self.perceptual, self.device = cfg, rows, metrics, perceptual, device
+        self.features = lru_cache(CACHED_PICTURES)(lambda source: metrics.features(source.image))
+        self.style_features: dict[Source, PictureFeatures] = {}
+        self.prepared: dict[tuple[str, Source], Any] = {}
+        self.figures: dict[str, list[Figures]] = {row.label: [] for row in rows}
+        self.distributions = {row.label: perceptual.distributions() for row in rows}
+        self.pair_results: list[dict[str, Any]] = []
+
+    def measure(self, pair: Pair) -> list[Image.Image]:
+        """Every row's output of a pair, its figures noted down."""
+        content, style = pair
+        if style not in self.style_features:
+            self.style_features[style] = self.features(style).without_maps()
+        outputs = []
+        for row in self.rows:
+            output, cost = self._paint(row, content, style)
+            if row is CONTENT_COPIED or row is STYLE_COPIED:
+                features = self.features(content if row is CONTENT_COPIED else style)
+            else:
+                features = self.metrics.features(output)
+            figures = self.metrics.compare(features, self.features(content), self.style_features[style])
+            tensor = to_tensor(output)[None]
+            figures |= self.perceptual.compare(tensor, to_tensor(content.image)[None])
+            self.distributions[row.label].add(tensor, to_tensor(style.image)[None])
+            self.figures[row.label].append(figures | cost)
+            names = {"row": row.name, "alpha": row.alpha, "content": content.name, "style": style.name}
+            self.pair_results.append({**names, "figures": figures | cost})
+            if self.cfg.save_pictures and row.timed:
+                write_image(output, output_path(Path(self.cfg.output_dir) / row.label, pair))
+            outputs.append(output)
+        return outputs
+
+    def _paint(self, row: Row, content: Source, style: Source) -> tuple[Image.Image, Figures]:
+        """A row's output at the evaluation's size, and what it cost."""
+        if (row.label, style) not in self.prepared:
+            self.prepared[row.label, style] = row.prepare(style)
+        prepared, _ = self.prepared[row.label, style], content.image  # read now: reading is not painting
+        with PeakMemory(self.device) as memory:
+            start = time.perf_counter()
+            output = row.paint(content, prepared)
+            seconds = time.perf_counter() - start
+        cost = {"milliseconds": 1000 * seconds} if row.timed else {}
+        if row.timed and memory.mebibytes is not None:
+            cost["peak_mib"] = memory.mebibytes
+        return square(output, self.cfg.size), cost
+
+    def results(self) -> list[dict[str, Any]]:
+        """One dict a row, see :func:`evaluate`."""
+        results = []
+        for row in self.rows:
+            figures = self.figures[row.label]
+            means: dict[str, Any] = {name: fmean(one[name] for one in figures) for name in figures[0]}
+            means |= self.distributions[row.label].figures(means.get("lpips"))
+            if row.timed:
+                means["milliseconds"] = median(one["milliseconds"] for one in figures)
+                if "peak_mib" in means:
+                    means["peak_mib"] = max(one["peak_mib"] for one in figures)
+            results.append({"row": row.name, "alpha": row.alpha, **means})
+        return results
+
+
+def _sources(cfg: DictConfig, key: str) -> list[Source]:
+    where = cfg[key]
+    if where is None:
+        where = SAMPLES / key
+        if not where.is_dir():
+            raise UserError(f"no {key} given and no sample pictures found: set {key}=FOLDER.")
+    return [Source(path, cfg.size) for path in find_images(where)]
+
+
+def _evenly(count: int, wanted: int) -> list[int]:
+    """``wanted`` of ``count`` indices, evenly spread from 0; all if there are no more."""
+    return list(range(count)) if wanted >= count else [index * count // wanted for index in range(wanted)]
+
+
+def _require_names(pairs: Sequence[Pair]) -> None:
+    """Outputs are named after their pair, so names must tell pairs apart."""
+    for kind in (0, 1):
+        paths: dict[str, Path] = {}
+        for pair in pairs:
+            source = pair[kind]
+            if paths.setdefault(source.name, source.path) != source.path:
+                raise UserError(
+                    f"{paths[source.name]} and {source.path} have one name, so their outputs would too: rename one of them."
+                )

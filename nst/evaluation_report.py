@@ -1,0 +1,129 @@
+"""The results of an evaluation on the screen and on disk: table, CSV, JSON, Markdown and contact sheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageFont
+from rich.console import Console
+from rich.table import Table
+
+from nst.contact_sheet import GAP, contact_sheet
+from nst.errors import UserError
+from nst.images import to_tensor, write_image
+
+# Figure → its heading; arrows point to the better side.
+HEADINGS = {
+    "content": "content ↓",
+    "style": "style ↓",
+    "gram": "gram ↓",
+    "ssim": "SSIM ↑",
+    "cfsd": "CFSD ↓",
+    "sliced_wasserstein": "sliced W ↓",
+    "color_histogram": "colour ↓",
+    "total_variation": "TV",
+    "microast_content": "MicroAST content ↓",
+    "microast_style": "MicroAST style ↓",
+    "lpips": "LPIPS ↓",
+    "fid": "FID ↓",
+    "art_fid": "ArtFID ↓",
+    "milliseconds": "ms ↓",
+    "peak_mib": "MiB ↓",
+}
+SIDE, COLUMNS, TITLE_HEIGHT = 192, 12, 24  # of the contact sheet: picture side, most pictures in a line, pixels
+
+Results = Sequence[Mapping[str, Any]]
+
+
+def print_table(rows: Results, pairs: int) -> None:
+    """A rich table on standard output."""
+    table = Table(title=f"{pairs} pairs")
+    for heading in _headings(rows):
+        table.add_column(heading, justify="left" if heading == "row" else "right")
+    for line in _cells(rows):
+        table.add_row(*line)
+    Console().print(table)
+
+
+def write_tables(folder: Path, rows: Results, pairs: Results, settings: Mapping[str, Any]) -> None:
+    """``results.csv`` and ``results.md`` with the rows, ``results.json`` with settings, rows and every pair.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    lines = [_headings(rows), ["---", *["---:"] * (len(_headings(rows)) - 1)], *_cells(rows)]
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, ["row", "alpha", *_figures(rows)], extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    texts = {
+        "results.csv": table.getvalue(),
+        "results.md": "".join(f"| {' | '.join(line)} |\n" for line in lines),
+        "results.json": json.dumps({"settings": settings, "rows": rows, "pairs": pairs}, indent=1),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"output_dir={str(folder)!r} cannot be written: {error.strerror or error}.") from None
+
+
+def write_sheet(path: Path, titles: Sequence[str], pairs: Sequence[Sequence[Image.Image]]) -> Path:
+    """A contact sheet of pairs: content, style and outputs side by side, titles above, as many pairs a line as are readable.
+
+    Args:
+        path: of the picture file.
+        titles: of the pictures of a pair.
+        pairs: as many pictures each as there are titles.
+    """
+    pairs_a_line = max(1, min(COLUMNS // len(titles), len(pairs)))
+    blank = to_tensor(Image.new("RGB", (SIDE, SIDE), "white"))
+    cells = [to_tensor(picture) for pair in pairs for picture in pair]
+    width = pairs_a_line * len(titles)
+    cells += [blank] * (-len(cells) % width)
+    sheet = contact_sheet([cells[start : start + width] for start in range(0, len(cells), width)], SIDE)
+    titled = Image.new("RGB", (sheet.width, sheet.height + TITLE_HEIGHT), "white")
+    titled.paste(sheet, (0, TITLE_HEIGHT))
+    draw, font = ImageDraw.Draw(titled), ImageFont.load_default(size=14)
+    for column in range(width):
+        draw.text((GAP + column * (SIDE + GAP), 4), _fitting(titles[column % len(titles)], font), "black", font)
+    return write_image(titled, path, quality=90)
+
+
+def _fitting(title: str, font: Any) -> str:
+    while font.getlength(title) > SIDE:
+        title = f"{title.removesuffix('…')[:-1]}…"
+    return title
+
+
+def _figures(rows: Results) -> list[str]:
+    """The figures that at least one row has."""
+    return [name for name in HEADINGS if any(row.get(name) is not None for row in rows)]
+
+
+def _headings(rows: Results) -> list[str]:
+    return ["row", *(["alpha"] if _has_alpha(rows) else []), *(HEADINGS[name] for name in _figures(rows))]
+
+
+def _has_alpha(rows: Results) -> bool:
+    return any(row["alpha"] is not None for row in rows)
+
+
+def _cells(rows: Results) -> list[list[str]]:
+    lines = []
+    for row in rows:
+        alpha = [] if not _has_alpha(rows) else ["" if row["alpha"] is None else f"{row['alpha']:g}"]
+        lines.append([row["row"], *alpha, *(_number(name, row.get(name)) for name in _figures(rows))])
+    return lines
+
+
+def _number(name: str, value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.0f}" if name in ("milliseconds", "peak_mib") else f"{value:.4f}"

@@ -1,0 +1,175 @@
+"""What is evaluated: the bounds, models, folders of finished outputs and other programs, each a :class:`Row`."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from PIL import Image
+
+from nst.checkpoints import bundled_models
+from nst.errors import UserError
+from nst.images import on_white, read_image, resize_shorter_side
+from nst.stylizer import Stylizer
+
+
+@dataclass(frozen=True)
+class Source:
+    """A content or style picture file, seen at the size of the evaluation."""
+
+    path: Path
+    size: int
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    @property
+    def image(self) -> Image.Image:
+        """RGB, ``size`` × ``size``."""
+        return _read_square(self.path, self.size)
+
+
+Pair = tuple[Source, Source]  # content, style
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: something that makes an output of a content and a style.
+
+    Attributes:
+        name: what the table calls it.
+        paint: the output of a content and a prepared style.
+        prepare: what a style is to it; done once a style and not timed.
+        alpha: degree of stylization, of models only.
+        timed: whether it computes anything, so that its time and memory mean something.
+    """
+
+    name: str
+    paint: Callable[[Source, Any], Image.Image]
+    prepare: Callable[[Source], Any] = lambda style: style
+    alpha: float | None = None
+    timed: bool = True
+
+    @property
+    def label(self) -> str:
+        return self.name if self.alpha is None else f"{self.name} alpha={self.alpha:g}"
+
+
+CONTENT_COPIED = Row("content copied", lambda content, style: content.image, timed=False)
+STYLE_COPIED = Row("style copied", lambda content, style: style.image, timed=False)
+
+
+def build_rows(cfg: DictConfig, pairs: Sequence[Pair]) -> list[Row]:
+    """The bounds, then everything that the config names.
+
+    Raises:
+        UserError: a model, folder or program that is not there, or two rows of one name.
+    """
+    rows = [CONTENT_COPIED, STYLE_COPIED, *_models(cfg), *_finished_outputs(cfg, pairs), *_peers(cfg)]
+    labels = [row.label for row in rows]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UserError(f"two rows are called {label!r}: name them yourself, as in ckpt={{old: PATH, new: PATH}}.")
+    return rows
+
+
+def square(image: Image.Image, size: int) -> Image.Image:
+    """Shorter side resized to ``size`` (Lanczos), then the middle ``size`` × ``size``; transparency on white."""
+    resized = resize_shorter_side(on_white(image), size)
+    left, top = (resized.width - size) // 2, (resized.height - size) // 2
+    return resized.crop((left, top, left + size, top + size))
+
+
+@lru_cache(maxsize=256)
+def _read_square(path: Path, size: int) -> Image.Image:
+    return square(read_image(path), size)
+
+
+def _models(cfg: DictConfig) -> list[Row]:
+    alphas = _plain(cfg.alpha)
+    rows = []
+    for name, source in _named(cfg.ckpt).items():
+        stylizer = Stylizer.from_checkpoint(source, device=cfg.device, precision=cfg.precision)
+        for alpha in alphas if isinstance(alphas, list) else [alphas]:
+            rows.append(_model(name, stylizer, alpha))
+    return rows
+
+
+def _model(name: str, stylizer: Stylizer, alpha: float) -> Row:
+    def paint(content: Source, style: Any) -> Image.Image:
+        return stylizer(content.image, style, alpha=alpha)
+
+    def prepare(style: Source) -> Any:
+        return stylizer.encode_style(style.image, style_size=None)
+
+    return Row(name, paint, prepare, alpha=float(alpha))
+
+
+def _named(ckpt: Any) -> dict[str, str]:
+    """Models by the name of their row: as given, or else the bundled name or the file's."""
+    plain = _plain(ckpt)
+    if isinstance(plain, Mapping):
+        return {str(name): str(source) for name, source in plain.items()}
+    sources = [str(source) for source in (plain if isinstance(plain, list) else [plain]) if source is not None]
+    bundled = bundled_models()
+    names = [source if source in bundled else Path(source).stem for source in sources]
+    if len(set(names)) < len(names):
+        raise UserError(
+            f"two models are called {max(names, key=names.count)!r}: name them, as in ckpt={{old: PATH, new: PATH}}."
+        )
+    return dict(zip(names, sources, strict=True))
+
+
+def _finished_outputs(cfg: DictConfig, pairs: Sequence[Pair]) -> list[Row]:
+    rows = []
+    for name, folder in (_plain(cfg.outputs) or {}).items():
+        files = [output_path(folder, pair) for pair in pairs]
+        if missing := [file for file in files if not file.is_file()]:
+            raise UserError(
+                f"outputs.{name}: {len(missing)} of {len(files)} pictures are not in {str(folder)!r}, the first "
+                f"{missing[0].name!r}: name them CONTENT--STYLE.png after the two files, or choose the same content, style, limit."
+            )
+
+        def paint(content: Source, style: Source, folder: str = folder) -> Image.Image:
+            return read_image(output_path(folder, (content, style)))
+
+        rows.append(Row(str(name), paint, timed=False))
+    return rows
+
+
+def output_path(folder: str | Path, pair: Pair) -> Path:
+    """Where the output of a pair is: ``<content>--<style>.png``."""
+    return Path(folder) / f"{pair[0].name}--{pair[1].name}.png"
+
+
+def _peers(cfg: DictConfig) -> list[Row]:
+    rows = []
+    for name, target in (_plain(cfg.peers) or {}).items():
+        function = _import(name, str(target))
+
+        def paint(content: Source, style: Source, function: Callable[..., Any] = function) -> Image.Image:
+            return function(content.image, style.image)
+
+        rows.append(Row(str(name), paint))
+    return rows
+
+
+def _import(name: str, target: str) -> Callable[..., Any]:
+    module, _, attribute = target.rpartition(".")
+    try:
+        function = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"peers.{name}: {target!r} cannot be imported ({error}): give module.function.") from None
+    if not callable(function):
+        raise UserError(f"peers.{name}: {target!r} is no function: give one of (content, style) pictures to a picture.")
+    return function
+
+
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value

@@ -1,0 +1,191 @@
+"""Stylizer: kinds of input, control, and what equals what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nst import StyleCode, Stylizer, UserError
+
+SAMPLES = Path(__file__).parent.parent / "data" / "samples"
+PHOTOGRAPH = SAMPLES / "content" / "astronaut.jpg"
+WAVE = SAMPLES / "style" / "ukiyo_e" / "great_wave.jpg"
+NIGHT = SAMPLES / "style" / "impressionism" / "cypress_night.jpg"
+
+
+def psnr(a: object, b: object) -> float:
+    """Peak signal-to-noise ratio in dB of two 8-bit pictures."""
+    error = (np.asarray(a, dtype=float) - np.asarray(b, dtype=float)) ** 2
+    return float(-10 * np.log10(error.mean() / 255**2 + 1e-12))
+
+
+@pytest.fixture(scope="module")
+def stylizer() -> Stylizer:
+    return Stylizer.from_pretrained("vgg19", precision="float32", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def photograph() -> Image.Image:
+    return Image.open(PHOTOGRAPH).convert("RGB").resize((150, 110))
+
+
+@pytest.fixture(scope="module")
+def wave(stylizer: Stylizer) -> StyleCode:
+    return stylizer.encode_style(WAVE, style_size=256)
+
+
+@pytest.fixture(scope="module")
+def night(stylizer: Stylizer) -> StyleCode:
+    return stylizer.encode_style(NIGHT, style_size=256)
+
+
+def test_every_kind_of_input_gives_the_same_picture_as_the_same_kind(
+    stylizer: Stylizer, photograph: Image.Image, wave: StyleCode, tmp_path: Path
+) -> None:
+    photograph.save(tmp_path / "photograph.png")
+    array = np.asarray(photograph)
+    tensor = torch.from_numpy(array.copy()).permute(2, 0, 1)[None].float() / 255
+    from_pil = stylizer(photograph, wave)
+    assert isinstance(from_pil, Image.Image) and from_pil.size == photograph.size
+
+    assert np.array_equal(stylizer(tmp_path / "photograph.png", wave), from_pil)
+    from_array = stylizer(array, wave)
+    assert from_array.dtype == np.uint8 and np.array_equal(from_array, from_pil)
+    from_floats = stylizer(array.astype(np.float32) / 255, wave)
+    assert from_floats.dtype == np.float32 and psnr(from_floats * 255, from_pil) > 55
+    from_tensor = stylizer(torch.cat([tensor, tensor]), wave)
+    assert from_tensor.shape == (2, 3, 110, 150) and from_tensor.dtype == torch.float32
+    assert psnr(from_tensor[1].permute(1, 2, 0) * 255, from_pil) > 55
+
+
+def test_an_encoded_style_does_what_its_picture_does(stylizer: Stylizer, photograph: Image.Image, tmp_path: Path) -> None:
+    code = stylizer.encode_style(WAVE)
+    file = code.save(tmp_path / "wave.style.safetensors")
+    expected = stylizer(photograph, WAVE)
+    for style in (code, file, str(file), Image.open(WAVE)):
+        assert np.array_equal(stylizer(photograph, style), expected)
+
+
+def test_mixing_with_all_weight_on_one_style_is_that_style(
+    stylizer: Stylizer, photograph: Image.Image, wave: StyleCode, night: StyleCode
+) -> None:
+    alone = stylizer(photograph, wave)
+    assert np.array_equal(stylizer(photograph, [wave, night], weights=[1, 0]), alone)
+    assert psnr(stylizer(photograph, [wave, night], weights=[1, 1]), alone) < 30
+
+
+def test_alpha_zero_reconstructs_the_content(stylizer: Stylizer, wave: StyleCode) -> None:
+    for path in sorted((SAMPLES / "content").glob("*.jpg")):
+        picture = Image.open(path).convert("RGB")
+        picture.thumbnail((320, 320))
+        assert psnr(stylizer(picture, wave, alpha=0.0), picture) > 20
+
+
+def test_more_alpha_moves_further_from_the_content(stylizer: Stylizer, photograph: Image.Image, night: StyleCode) -> None:
+    distances = [-psnr(stylizer(photograph, night, alpha=alpha), photograph) for alpha in (0.0, 0.5, 1.0)]
+    assert distances == sorted(distances)
+    assert np.array_equal(stylizer(photograph, night, alpha=[0.5] * 4), stylizer(photograph, night, alpha=0.5))
+
+
+def test_a_picture_in_its_own_manner_stays_nearly_the_same(stylizer: Stylizer, photograph: Image.Image) -> None:
+    assert psnr(stylizer(photograph, photograph), photograph) > 20
+
+
+def test_a_mask_of_ones_equals_no_mask(stylizer: Stylizer, photograph: Image.Image, wave: StyleCode) -> None:
+    ones = np.ones((7, 5), np.float32)
+    assert np.array_equal(stylizer(photograph, [wave], masks=[ones]), stylizer(photograph, wave))
+
+
+def test_no_style_where_no_mask_is(stylizer: Stylizer, photograph: Image.Image, night: StyleCode) -> None:
+    zeros = Image.new("L", photograph.size, 0)
+    masked = stylizer(photograph, [night], masks=[zeros])
+    assert psnr(masked, stylizer(photograph, night, alpha=0.0)) > 60
+
+
+def test_each_half_takes_its_own_style_with_its_own_statistics(stylizer: Stylizer, wave: StyleCode, night: StyleCode) -> None:
+    photograph = Image.open(PHOTOGRAPH).convert("RGB").resize((512, 192))
+    left = np.zeros((192, 512), np.float32)
+    left[:, :256] = 1
+    both = np.asarray(stylizer(photograph, [wave, night], masks=[left, 1 - left]))
+    for style, columns, inside in ((wave, slice(0, 256), slice(0, 140)), (night, slice(256, 512), slice(372, 512))):
+        crop = (columns.start, 0, columns.stop, 192)
+        alone = np.asarray(stylizer(photograph.crop(crop), style))
+        within = slice(inside.start - columns.start, inside.stop - columns.start)
+        assert psnr(both[:, inside], alone[:, within]) > 30
+
+
+@pytest.mark.parametrize("size", [(150, 110), (33, 47), (16, 16), (5, 200), (2, 3)])
+def test_the_result_has_the_content_s_size(stylizer: Stylizer, wave: StyleCode, size: tuple[int, int]) -> None:
+    noise = Image.effect_noise(size, 80).convert("RGB")
+    assert stylizer(noise, wave).size == size
+
+
+def test_size_and_max_size_set_the_result_s_sides(stylizer: Stylizer, photograph: Image.Image, wave: StyleCode) -> None:
+    assert stylizer(photograph, wave, size=55).size == (75, 55)
+    assert stylizer(photograph, wave, max_size=75).size == (75, 55)
+    assert stylizer(photograph, wave, max_size=1000).size == photograph.size
+
+
+def test_transparency_is_put_back(stylizer: Stylizer, photograph: Image.Image, wave: StyleCode) -> None:
+    matte = Image.linear_gradient("L").resize(photograph.size)
+    cut_out = photograph.copy()
+    cut_out.putalpha(matte)
+    result = stylizer(cut_out, wave)
+    assert result.mode == "RGBA" and np.array_equal(result.getchannel("A"), matte)
+
+
+def test_luminance_keeps_the_photograph_s_chroma(stylizer: Stylizer, photograph: Image.Image, night: StyleCode) -> None:
+    kept = np.asarray(stylizer(photograph, night, alpha=0.5, preserve_color="luminance"), float)
+    chroma = np.array([[0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+    inside = (kept > 1).all(-1) & (kept < 254).all(-1)  # where nothing was clipped
+    assert inside.mean() > 0.3
+    difference = (kept - np.asarray(photograph, float))[inside] @ chroma.T
+    assert np.abs(difference).max() < 2
+
+
+def test_bfloat16_stays_within_45_decibels_of_float32(stylizer: Stylizer, wave: StyleCode) -> None:
+    photograph = Image.open(PHOTOGRAPH).convert("RGB").resize((256, 256))
+    half = Stylizer.from_pretrained("vgg19", precision="bfloat16", device="cpu")
+    assert psnr(half(photograph, wave), stylizer(photograph, wave)) > 45
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"alpha": 2}, "alpha must lie between 0"),
+        ({"alpha": [1, 1]}, "alpha needs one value or 4"),
+        ({"preserve_color": "purple"}, "unknown preserve_color"),
+        ({"size": 0}, "size must be at least"),
+        ({"tile": 3}, "tile must be"),
+        ({"masks": []}, "masks need one a style"),
+        ({"weights": [1, 2]}, "one weight a style"),
+        ({"preserve_color": "histogram"}, "give a picture"),
+        ({"content": np.zeros((4, 4, 7), np.uint8)}, "array"),
+        ({"content": torch.full((1, 3, 20, 20), 255.0)}, "divide 8-bit values by 255"),
+        ({"content": torch.full((1, 3, 20, 20), float("nan"))}, "must be in"),
+        ({"content": torch.zeros(3, 20, 20)}, "must be"),
+        ({"content": Image.new("RGB", (1, 1))}, "1×1"),
+        ({"style": Image.new("RGB", (9, 40))}, "9×40"),
+    ],
+)
+def test_a_mistake_is_named(
+    stylizer: Stylizer, photograph: Image.Image, wave: StyleCode, options: dict[str, object], message: str
+) -> None:
+    arguments = {"content": photograph, "style": wave} | options
+    with pytest.raises(UserError, match=message):
+        stylizer(**arguments)  # type: ignore[arg-type]
+
+
+def test_a_style_code_of_another_encoder_is_refused(stylizer: Stylizer, photograph: Image.Image, wave: StyleCode) -> None:
+    foreign = StyleCode(wave.layers, wave.statistics, "vgg19-random-raw")
+    with pytest.raises(UserError, match="vgg19-random-raw"):
+        stylizer(photograph, foreign)
+
+
+def test_an_unknown_precision_is_refused(stylizer: Stylizer) -> None:
+    with pytest.raises(UserError, match="unknown precision"):
+        Stylizer(stylizer.network, precision="float8")
