@@ -122,7 +122,9 @@ def plan(content: str | Path, output: str | None, output_dir: str) -> list[Job]:
     return [Job(path, Path(output_dir) / name.with_suffix(".png")) for path, name in zip(pictures, names, strict=True)]
 
 
-def _read_ahead(jobs: Sequence[Job], max_pixels: int | None, first_frame: bool) -> Iterator[tuple[Job, Future[Image.Image]]]:
+def _read_ahead(
+    jobs: Sequence[Job], max_pixels: int | None, first_frame: bool
+) -> Iterator[tuple[Job, Future[Image.Image]]]:
     """Jobs with their decoded pictures; the next one is decoded while the caller works on this one."""
     with ThreadPoolExecutor(max_workers=1) as reader:
 

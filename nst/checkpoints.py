@@ -39,7 +39,9 @@ def read_model(source: str | Path) -> tuple[dict[str, Any], State]:
     path = bundled.get(str(source), Path(source))
     if not path.is_file():
         raise UserError(f"model {str(source)!r} does not exist: give a file or a bundled name ({', '.join(bundled)}).")
-    foreign = UserError(f"{str(path)!r} is not a model of nst: give a checkpoint or .safetensors file that train.py wrote.")
+    foreign = UserError(
+        f"{str(path)!r} is not a model of nst: give a checkpoint or .safetensors file that train.py wrote."
+    )
     try:
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as file:

@@ -118,10 +118,10 @@ class VGG19(Encoder):
         self.convolutions = nn.ModuleDict()
         self.names = known[: max(known.index(layer) for layer in layers) + 1]
         for name in self.names:
-            block = int(name.lstrip("convrelupool").split("_")[0])
+            block = int(name[4])  # convB_i, reluB_i, poolB
             if name.startswith("conv"):
                 width = VGG19_BLOCKS[block - 1][1]
-                self.convolutions[name] = nn.Conv2d(channels, width, 3, padding=1, padding_mode=padding)
+                self.convolutions[name] = nn.Conv2d(channels, width, 3, padding=1, padding_mode=padding)  # type: ignore[arg-type]
                 self.register_buffer(f"mean_activation_{name}", torch.ones(width))
                 channels = width
             self.layer_channels[name] = channels
@@ -140,9 +140,11 @@ class VGG19(Encoder):
         elif self.weights == "torchvision":
             state = vgg_weights.torchvision_weights(names)
         elif self.weights == "random":
-            for convolution in self.convolutions.values():
-                nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
-                nn.init.zeros_(convolution.bias)
+            for name, values in self.convolutions.named_parameters():
+                if name.endswith("weight"):
+                    nn.init.kaiming_normal_(values, nonlinearity="relu")
+                else:
+                    nn.init.zeros_(values)
             state = self.convolutions.state_dict()
         else:
             state = vgg_weights.file_weights(self.weights, names)
@@ -161,13 +163,15 @@ class VGG19(Encoder):
     def set_mean_activations(self, means: dict[str, Tensor]) -> None:
         """Rescale the weights so that features are the original's divided by ``means``; calling it again replaces them."""
         previous: Tensor | None = None
-        for name, convolution in self.convolutions.items():
-            mean = means[name].to(convolution.weight)
+        parameters = dict(self.convolutions.named_parameters())
+        for name in self.convolutions:
+            weight, bias = parameters[f"{name}.weight"], parameters[f"{name}.bias"]
+            mean = means[name].to(weight)
             ratio = torch.where(mean > MINIMUM_MEAN_ACTIVATION, mean, 1.0) / self.mean_activation(name)
-            convolution.weight /= ratio.view(-1, 1, 1, 1)
-            convolution.bias /= ratio
+            weight.div_(ratio.view(-1, 1, 1, 1))
+            bias.div_(ratio)
             if previous is not None:
-                convolution.weight *= previous.view(1, -1, 1, 1)
+                weight.mul_(previous.view(1, -1, 1, 1))
             self.mean_activation(name).mul_(ratio)
             previous = ratio
 

@@ -19,9 +19,10 @@ from nst.evaluation_report import print_table, write_sheet, write_tables
 from nst.evaluation_rows import CONTENT_COPIED, STYLE_COPIED, Pair, Row, Source, build_rows, output_path, square
 from nst.images import find_images, to_tensor, write_image
 from nst.metrics import MINIMUM_SIDE, PairMetrics, PictureFeatures
-from nst.peak_memory import PeakMemory
+from nst.peak_memory import peak_memory
 from nst.perceptual_metrics import PerceptualMetrics
 from nst.samples import SAMPLES
+from nst.stylizer import _device
 
 CACHED_PICTURES = 64  # whose features are kept whole: 30 MB each at 512 × 512
 Figures = dict[str, float]
@@ -46,7 +47,7 @@ def evaluate(cfg: DictConfig) -> list[dict[str, Any]]:
     if cfg.save_pictures or cfg.outputs:
         _require_names(pairs)
     rows = build_rows(cfg, pairs)
-    device = torch.device(cfg.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = _device(cfg.device)
     perceptual = PerceptualMetrics(device)
     if perceptual.missing:
         print(f"left out, as these are not in {perceptual.folder}: {', '.join(perceptual.missing)}")
@@ -129,7 +130,7 @@ class _Bench:
         if (row.label, style) not in self.prepared:
             self.prepared[row.label, style] = row.prepare(style)
         prepared, _ = self.prepared[row.label, style], content.image  # read now: reading is not painting
-        with PeakMemory(self.device) as memory:
+        with peak_memory(self.device) as memory:
             start = time.perf_counter()
             output = row.paint(content, prepared)
             seconds = time.perf_counter() - start

@@ -41,13 +41,25 @@ Results = Sequence[Mapping[str, Any]]
 
 
 def print_table(rows: Results, pairs: int) -> None:
-    """A rich table on standard output."""
+    """A rich table on standard output, a line a row, or, where that is too wide for the terminal, a line a figure."""
+    lines = [_headings(rows), *_cells(rows)]
+    table, terminal = _table(lines, pairs), Console().width
+    if _width(table) > terminal:
+        table = _table(list(zip(*lines, strict=True)), pairs)
+    Console(width=max(terminal, _width(table))).print(table)  # beyond the terminal rather than cut off
+
+
+def _width(table: Table) -> int:
+    return Console(width=10_000).measure(table).maximum
+
+
+def _table(lines: Sequence[Sequence[str]], pairs: int) -> Table:
     table = Table(title=f"{pairs} pairs")
-    for heading in _headings(rows):
-        table.add_column(heading, justify="left" if heading == "row" else "right")
-    for line in _cells(rows):
+    for index, heading in enumerate(lines[0]):
+        table.add_column(heading, justify="right" if index else "left", no_wrap=True)
+    for line in lines[1:]:
         table.add_row(*line)
-    Console().print(table)
+    return table
 
 
 def write_tables(folder: Path, rows: Results, pairs: Results, settings: Mapping[str, Any]) -> None:

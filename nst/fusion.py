@@ -42,7 +42,9 @@ def alpha_per_level(alpha: Alpha, levels: int) -> list[float | Tensor]:
         return [alpha.view(-1, 1)] * levels
     alphas = [float(alpha)] * levels if isinstance(alpha, int | float) else [float(a) for a in alpha]
     if len(alphas) != levels:
-        raise UserError(f"alpha needs one value or {levels} (one a fusion level, shallow to deep): found {len(alphas)}.")
+        raise UserError(
+            f"alpha needs one value or {levels} (one a fusion level, shallow to deep): found {len(alphas)}."
+        )
     if not all(0 <= a <= 1 for a in alphas):
         raise UserError(f"alpha must lie between 0 (content) and 1 (style): found {alpha}.")
     return list(alphas)

@@ -120,7 +120,9 @@ class StyleTransferModule(pl.LightningModule):
         for pictures in (content, style):
             first = slice(0, self.identity_samples)
             code = pictures.style_code
-            own = StyleCode(code.layers, tuple(Statistics(s.mean[first], s.std[first]) for s in code.statistics), code.encoder)
+            own = StyleCode(
+                code.layers, tuple(Statistics(s.mean[first], s.std[first]) for s in code.statistics), code.encoder
+            )
             statistics = [Statistics(s.mean[first], s.std[first]) for s in pictures.content_statistics]
             features = [level[first] for level in pictures.content_features]
             results.append(self.network.decode(features, own, self.alpha, statistics))

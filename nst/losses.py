@@ -226,7 +226,11 @@ class StyleTransferLoss(nn.Module):
     """
 
     def __init__(
-        self, reduction: str = "relative", normalized: bool = False, network: Mapping[str, Any] | None = None, **terms: Any
+        self,
+        reduction: str = "relative",
+        normalized: bool = False,
+        network: Mapping[str, Any] | None = None,
+        **terms: Any,
     ) -> None:
         super().__init__()
         if reduction not in REDUCTIONS:

@@ -197,7 +197,7 @@ class PairMetrics:
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         network = VGG19(STYLE_LAYERS, weights="caffe", normalized=False, padding="reflect")
-        self.network = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+        self.network = network.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
         self.device = torch.device(device)
         means = caffe_mean_activations()
         self.scales: dict[str, Tensor] = {}

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nst.decoder import Decoder
-from nst.encoders import VGG19, Encoder, build_encoder
+from nst.encoders import VGG19, build_encoder
 from nst.errors import UserError
 from nst.fusion import Alpha, MultiScaleFusion
 from nst.statistics import Statistics, feature_statistics
@@ -69,7 +69,9 @@ class StyleTransferNetwork(nn.Module):
         for layer in layers:
             for kind, encoder in (("content", self.content_encoder), ("style", self.style_encoder)):
                 if layer not in encoder.layers:
-                    raise UserError(f"fusion layer {layer!r} is not among the {kind} encoder's: {list(encoder.layers)}.")
+                    raise UserError(
+                        f"fusion layer {layer!r} is not among the {kind} encoder's: {list(encoder.layers)}."
+                    )
         position = [self.content_encoder.layers.index(layer) for layer in layers]
         strides = [self.content_encoder.strides[i] for i in position]
         widths = {int(stride): int(width) for stride, width in decoder["widths"].items() if int(stride) <= max(strides)}
@@ -191,7 +193,9 @@ class StyleTransferNetwork(nn.Module):
         expected = self.own_state_dict()
         for name, tensor in state.items():
             if name not in expected or expected[name].shape != tensor.shape:
-                raise UserError(f"the weights do not fit this network at {name!r}: check that model and checkpoint match.")
+                raise UserError(
+                    f"the weights do not fit this network at {name!r}: check that model and checkpoint match."
+                )
         if missing := sorted(set(expected) - set(state)):
             raise UserError(f"the weights lack {missing[0]!r}: check that model and checkpoint match.")
         self.load_state_dict({name: tensor.float() for name, tensor in state.items()}, strict=False)

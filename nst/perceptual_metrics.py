@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,12 +28,13 @@ class PerceptualMetrics:
     ``art_fid``  ``(1 + LPIPS) · (1 + FID)`` with an Inception trained on art (Wright & Ommer 2022)
 
     Attributes:
-        missing: what is left out and which file it needs.
+        folder: where the weights are looked for, that of torch.hub (``TORCH_HOME`` moves it).
+        missing: what is left out and what it needs.
     """
 
-    def __init__(self, device: torch.device, folder: Path | None = None) -> None:
+    def __init__(self, device: torch.device) -> None:
         self.device = device
-        self.folder = folder or Path(torch.hub.get_dir()) / "checkpoints"
+        self.folder = Path(torch.hub.get_dir()) / "checkpoints"
         self.missing: list[str] = []
         self._lpips: nn.Module | None = None
         self._art_inception: nn.Module | None = None
@@ -114,8 +116,10 @@ def art_inception(path: Path) -> nn.Module:
     network.num_features = 2048  # type: ignore[assignment]  # spares torchmetrics a trial run
     try:
         missing, _ = network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"), strict=False)
-    except Exception as error:
-        raise UserError(f"the weights of ArtFID {str(path)!r} cannot be read ({type(error).__name__}).") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{str(path)!r} is not a state dict ({type(error).__name__}): delete it or get it again."
+        ) from None
     if missing:
-        raise UserError(f"the weights of ArtFID {str(path)!r} lack {missing[0]!r}: delete the file or get it again.")
+        raise UserError(f"{str(path)!r} is not ArtFID's Inception, it lacks {missing[0]!r}: delete it or get it again.")
     return network.eval().requires_grad_(False)

@@ -82,7 +82,9 @@ def _from_image(image: Image.Image) -> tuple[Tensor, Callable[[Tensor], Image.Im
 
 def _checked(batch: Tensor, name: str) -> Tensor:
     if batch.ndim != 4 or batch.shape[1] != 3 or not batch.is_floating_point():
-        raise UserError(f"{name} tensor must be (B, 3, H, W) float in [0, 1]: found {tuple(batch.shape)} {batch.dtype}.")
+        raise UserError(
+            f"{name} tensor must be (B, 3, H, W) float in [0, 1]: found {tuple(batch.shape)} {batch.dtype}."
+        )
     low, high = (float(bound) for bound in torch.aminmax(batch))
     if not (low >= -1e-3 and high <= 1 + 1e-3):  # written so that NaN fails too
         raise UserError(f"{name} tensor must be in [0, 1]: found {low:.3g} to {high:.3g}; divide 8-bit values by 255.")

@@ -22,7 +22,9 @@ def cosine(optimizer: Optimizer, total_steps: int, warmup_steps: int = 0, final_
 
     def factor(step: int) -> float:
         progress = min(max(step - warmup_steps, 0) / max(total_steps - warmup_steps, 1), 1.0)
-        return _warmup(step, warmup_steps) * (final_factor + (1 - final_factor) * 0.5 * (1 + math.cos(math.pi * progress)))
+        return _warmup(step, warmup_steps) * (
+            final_factor + (1 - final_factor) * 0.5 * (1 + math.cos(math.pi * progress))
+        )
 
     return LambdaLR(optimizer, factor)
 

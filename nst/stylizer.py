@@ -46,7 +46,7 @@ class Stylizer:
         if precision not in PRECISIONS:
             raise UserError(f"unknown precision {precision!r}: choose from {', '.join(PRECISIONS)}.")
         self.device = _device(device)
-        self.network = network.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
+        self.network = network.eval().requires_grad_(False).to(self.device).to(memory_format=torch.channels_last)
         fast = precision == "auto" and has_fast_bfloat16(self.device)
         self.dtype = torch.bfloat16 if fast or precision == "bfloat16" else torch.float32
 
@@ -74,13 +74,14 @@ class Stylizer:
         Raises:
             UserError: a style that cannot be read, is too small or belongs to another model.
         """
-        styles = list(style) if isinstance(style, list | tuple) else [style]
-        codes = [self._encode_one(one, style_size) for one in styles]
+        codes = [self._encode_one(one, style_size) for one in _as_list(style)]
         if len(codes) == 1 and weights is None:
             return codes[0]
         return StyleCode.mix(codes, weights)
 
-    def _encode_one(self, style: Style, style_size: int | None, recolor: Callable[[Tensor], Tensor] | None = None) -> StyleCode:
+    def _encode_one(
+        self, style: Style, style_size: int | None, recolor: Callable[[Tensor], Tensor] | None = None
+    ) -> StyleCode:
         if isinstance(style, str | Path) and str(style).endswith(".safetensors"):
             style = StyleCode.load(style)
         if isinstance(style, StyleCode):
@@ -153,9 +154,8 @@ class Stylizer:
         batch, restore = to_batch(content, "content", max_pixels)
         _require_side(batch, MINIMUM_CONTENT_SIDE, "content")
         batch = _to_size(batch, size, max_size)
-        styles = list(style) if isinstance(style, list | tuple) else [style]
         recolor = partial(match_colors, content=batch[:1]) if preserve_color == "histogram" else None
-        codes = [self._encode_one(one, style_size, recolor) for one in styles]
+        codes = [self._encode_one(one, style_size, recolor) for one in _as_list(style)]
         output = render(self.network, batch, self._regions(codes, weights, masks, batch), alpha, tile, self._autocast)
         if preserve_color == "luminance":
             output = keep_content_chroma(output, batch)
@@ -197,6 +197,10 @@ def _device(name: str | torch.device | None) -> torch.device:
     except (RuntimeError, AssertionError):
         raise UserError(f"device {str(name)!r} is not available: try device=cpu.") from None
     return device
+
+
+def _as_list(style: Style | Sequence[Style]) -> list[Style]:
+    return list(style) if isinstance(style, list | tuple) else [style]  # type: ignore[list-item]
 
 
 def _require_side(batch: Tensor, minimum: int, name: str) -> None:

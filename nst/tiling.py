@@ -132,7 +132,8 @@ def render(
                 output = network.decode(features, cut[0].style, alpha, cut[0].statistics)
             else:
                 output = network.decode_regions(features, cut, alpha)
-        return _as(picture, output[:, :, *part.within()])
+        rows, columns = part.within()
+        return _as(picture, output[:, :, rows, columns])
 
     encoder_margin, full_margin = network.margins
     first_pass = parts(height, width, side, encoder_margin, network.stride)
@@ -159,11 +160,12 @@ def _sums(network: StyleTransferNetwork, features: Sequence[Tensor], part: Part,
     """Each level's sums over the inner rectangle, in float64 so that many parts add up."""
     sums = []
     for level, stride in zip(features, network.fusion.strides, strict=True):
-        inner = level[:, :, *part.within(stride)]
+        rows, columns = part.within(stride)
+        inner = level[:, :, rows, columns]
         weights = None
         if mask is not None:
             rows, columns = part.inner_slices
-            weights = F.adaptive_avg_pool2d(mask[:, :, rows, columns].to(level.device), inner.shape[2:])
+            weights = F.adaptive_avg_pool2d(mask[:, :, rows, columns].to(level.device), (inner.shape[2], inner.shape[3]))
         found = feature_sums(inner, weights)
         sums.append(Sums(found.values.double(), found.squares.double(), found.weight.double()))
     return sums

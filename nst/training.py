@@ -57,6 +57,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
     resume = find_checkpoint(cfg.ckpt_path, output) if cfg.ckpt_path else None
     if resume:
         log.info("resuming from %s", resume)
+    else:
+        trainer.validate(module, datamodule=data, verbose=False)  # step 0: what the later figures compare with
     trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
 
     if trainer.is_global_zero:

@@ -144,7 +144,7 @@ def test_a_style_code_of_another_model_is_refused(tiny_config: dict[str, Any]) -
             network(torch.rand(1, 3, 16, 16), foreign)
 
 
-# --- regions and tiles -------------------------------------------------------------------------------------------------
+# --- regions and tiles -----------------------------------------------------------------------------------------------
 
 
 def test_one_region_everywhere_is_the_style_itself(tiny_config: dict[str, Any]) -> None:

@@ -83,7 +83,9 @@ def bad_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["device=toaster"], "toaster"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_2(bad_files: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_a_mistake_is_one_line_and_exit_code_2(
+    bad_files: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
     done = run("stylize.py", *(argument.format(bad=bad_files) for argument in arguments), cwd=tmp_path)
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
@@ -107,7 +109,9 @@ def test_a_wrong_key_exits_with_2_and_names_it(script: str, tmp_path: Path) -> N
 def test_train_runs_on_the_samples_and_says_so(tmp_path: Path) -> None:
     sizes = [f"data.{name}=64" for name in ("crop", "content_size", "style_size", "validation_size")]
     small = [*sizes, "data.validation_pairs=2", "data.batch_size=1", "decoder=slim"]
-    done = run("train.py", "style=impressionism", "trainer.max_steps=2", "trainer.val_check_interval=2", *small, cwd=tmp_path)
+    done = run(
+        "train.py", "style=impressionism", "trainer.max_steps=2", "trainer.val_check_interval=2", *small, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     said = [line for line in (done.stdout + done.stderr).splitlines() if "data/README.md" in line]
     assert len(said) == 1 and "sample pictures" in said[0]

@@ -62,7 +62,9 @@ def test_every_kind_of_input_gives_the_same_picture_as_the_same_kind(
     assert psnr(from_tensor[1].permute(1, 2, 0) * 255, from_pil) > 55
 
 
-def test_an_encoded_style_does_what_its_picture_does(stylizer: Stylizer, photograph: Image.Image, tmp_path: Path) -> None:
+def test_an_encoded_style_does_what_its_picture_does(
+    stylizer: Stylizer, photograph: Image.Image, tmp_path: Path
+) -> None:
     code = stylizer.encode_style(WAVE)
     file = code.save(tmp_path / "wave.style.safetensors")
     expected = stylizer(photograph, WAVE)
@@ -85,7 +87,9 @@ def test_alpha_zero_reconstructs_the_content(stylizer: Stylizer, wave: StyleCode
         assert psnr(stylizer(picture, wave, alpha=0.0), picture) > 20
 
 
-def test_more_alpha_moves_further_from_the_content(stylizer: Stylizer, photograph: Image.Image, night: StyleCode) -> None:
+def test_more_alpha_moves_further_from_the_content(
+    stylizer: Stylizer, photograph: Image.Image, night: StyleCode
+) -> None:
     distances = [-psnr(stylizer(photograph, night, alpha=alpha), photograph) for alpha in (0.0, 0.5, 1.0)]
     assert distances == sorted(distances)
     assert np.array_equal(stylizer(photograph, night, alpha=[0.5] * 4), stylizer(photograph, night, alpha=0.5))
@@ -106,7 +110,9 @@ def test_no_style_where_no_mask_is(stylizer: Stylizer, photograph: Image.Image, 
     assert psnr(masked, stylizer(photograph, night, alpha=0.0)) > 60
 
 
-def test_each_half_takes_its_own_style_with_its_own_statistics(stylizer: Stylizer, wave: StyleCode, night: StyleCode) -> None:
+def test_each_half_takes_its_own_style_with_its_own_statistics(
+    stylizer: Stylizer, wave: StyleCode, night: StyleCode
+) -> None:
     photograph = Image.open(PHOTOGRAPH).convert("RGB").resize((512, 192))
     left = np.zeros((192, 512), np.float32)
     left[:, :256] = 1
@@ -180,7 +186,9 @@ def test_a_mistake_is_named(
         stylizer(**arguments)  # type: ignore[arg-type]
 
 
-def test_a_style_code_of_another_encoder_is_refused(stylizer: Stylizer, photograph: Image.Image, wave: StyleCode) -> None:
+def test_a_style_code_of_another_encoder_is_refused(
+    stylizer: Stylizer, photograph: Image.Image, wave: StyleCode
+) -> None:
     foreign = StyleCode(wave.layers, wave.statistics, "vgg19-random-raw")
     with pytest.raises(UserError, match="vgg19-random-raw"):
         stylizer(photograph, foreign)

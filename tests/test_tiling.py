@@ -73,7 +73,9 @@ def test_the_margin_is_as_far_as_the_network_looks(upsampling: str) -> None:
 def test_tiled_equals_whole_for_one_style_a_mix_and_masks() -> None:
     stylizer = Stylizer.from_pretrained("vgg19", device="cpu")
     photograph = Image.open(SAMPLES / "content" / "coffee.jpg").convert("RGB").resize((420, 300))
-    codes = [stylizer.encode_style(SAMPLES / "style" / name) for name in ("cubism/guitar.jpg", "ukiyo_e/great_wave.jpg")]
+    codes = [
+        stylizer.encode_style(SAMPLES / "style" / name) for name in ("cubism/guitar.jpg", "ukiyo_e/great_wave.jpg")
+    ]
     gradient = Image.linear_gradient("L")
     masks = [gradient, gradient.transpose(Image.Transpose.FLIP_TOP_BOTTOM)]
     for options in ({"style": codes[0]}, {"style": codes, "weights": [1, 2]}, {"style": codes, "masks": masks}):

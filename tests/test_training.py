@@ -51,12 +51,17 @@ def newest_run(root: Path, name: str = "any") -> Path:
     return max((root / name).iterdir(), key=lambda path: path.stat().st_mtime)
 
 
-def test_a_short_run_leaves_sheets_logs_checkpoints_and_a_model_that_stylizes(composed: Compose, tmp_path: Path) -> None:
+def test_a_short_run_leaves_sheets_logs_checkpoints_and_a_model_that_stylizes(
+    composed: Compose, tmp_path: Path
+) -> None:
     metrics = train(composed("trainer.max_steps=4", "trainer.val_check_interval=2", "style=impressionism"))
     run = newest_run(tmp_path, "impressionism")
 
     assert math.isfinite(metrics["val/total"])
-    assert {path.name for path in (run / "sheets").iterdir()} == {"step_000002.jpg", "step_000004.jpg"}
+    assert {path.name for path in (run / "sheets").iterdir()} == {f"step_00000{step}.jpg" for step in (0, 2, 4)}
+    with (run / "logs" / "metrics.csv").open() as file:
+        validations = [float(row["val/style"]) for row in csv.DictReader(file) if row["val/style"]]
+    assert len(validations) == 3 and validations[-1] < validations[0]
     first = losses_by_step(run)[0]
     weighted = sum(value for name, value in first.items() if name.startswith("train/weighted/"))
     assert first["train/total"] == pytest.approx(weighted, rel=1e-5)
@@ -79,7 +84,9 @@ def test_the_average_is_what_a_checkpoint_gives_and_the_raw_weights_are_what_tra
     assert not torch.equal(checkpoint["state_dict"][name], checkpoint["averaged_state_dict"][name])
 
 
-def test_a_run_killed_in_mid_epoch_and_resumed_logs_the_losses_of_one_never_stopped(composed: Compose, tmp_path: Path) -> None:
+def test_a_run_killed_in_mid_epoch_and_resumed_logs_the_losses_of_one_never_stopped(
+    composed: Compose, tmp_path: Path
+) -> None:
     steps = ["trainer.max_steps=40", "trainer.val_check_interval=25"]
     train(composed(*steps, "run_name=whole"))
     command = [sys.executable, str(ROOT / "scripts" / "train.py"), *SMALL, *steps]
@@ -103,7 +110,9 @@ def test_a_run_killed_in_mid_epoch_and_resumed_logs_the_losses_of_one_never_stop
         assert losses == pytest.approx(whole[step], abs=1e-5, rel=1e-5)
 
 
-def test_wandb_offline_writes_its_run_folder(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wandb_offline_writes_its_run_folder(
+    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WANDB_SILENT", "true")
     train(composed("logger=wandb", "trainer.max_steps=2", "trainer.val_check_interval=2"))
     import wandb
@@ -134,7 +143,9 @@ def test_early_stopping_ends_a_run_that_no_longer_improves(composed: Compose) ->
 
 
 def test_encoder_layers_are_trained_from_the_step_asked_for(composed: Compose) -> None:
-    cfg = composed("encoder=vgg19_finetuned", "trainer.max_steps=3", "trainer.val_check_interval=3", "module.unfreeze_at=1")
+    cfg = composed(
+        "encoder=vgg19_finetuned", "trainer.max_steps=3", "trainer.val_check_interval=3", "module.unfreeze_at=1"
+    )
     cfg.encoder.content.trainable_from = "conv4_1"
     train(cfg)
     states = torch.load(Path(cfg.output_dir) / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]

@@ -100,7 +100,9 @@ class StyleTransferDataModule(pl.LightningDataModule):
         self.validation_styles = readable(held_out[: self.validation_pairs], self.report)
         for name, paths in (("content", self.validation_contents), ("style", self.validation_styles)):
             if not paths:
-                raise UserError(f"none of the {name} pictures held out for validation can be read: see {self.report.path}.")
+                raise UserError(
+                    f"none of the {name} pictures held out for validation can be read: see {self.report.path}."
+                )
 
     def train_dataloader(self) -> Loader:
         dataset = PairDataset(

@@ -72,7 +72,9 @@ class PairDataset(Dataset[dict[str, Tensor]]):
         self.movements = [list(paths) for _, paths in sorted(styles.items())]
         counts = np.sqrt([len(paths) for paths in self.movements])
         self.chances = counts / counts.sum()
-        self._order = lru_cache(maxsize=2)(lambda turn: np.random.default_rng([seed, 0, turn]).permutation(len(contents)))
+        self._order = lru_cache(maxsize=2)(
+            lambda turn: np.random.default_rng([seed, 0, turn]).permutation(len(contents))
+        )
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         random = np.random.default_rng([self.seed, 1, index])
@@ -93,7 +95,9 @@ class PairDataset(Dataset[dict[str, Tensor]]):
                 self.report.add(path, str(error))
             else:
                 return picture.flip(2) if mirror else picture
-        raise UserError(f"{ATTEMPTS} pictures in a row near {str(paths[first])!r} cannot be read: see {self.report.path}.")
+        raise UserError(
+            f"{ATTEMPTS} pictures in a row near {str(paths[first])!r} cannot be read: see {self.report.path}."
+        )
 
 
 class FixedPairs(Dataset[dict[str, Tensor]]):
