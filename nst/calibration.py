@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from nst.base_network import BaseNetwork
 from nst.encoders import VGG19
 from nst.losses import StyleTransferLoss
-from nst.networks import StyleTransferNetwork
 
 
 @torch.no_grad()
@@ -21,22 +21,22 @@ def mean_activations(encoder: VGG19, photographs: Iterable[Tensor]) -> dict[str,
         photographs: ``(B, 3, H, W)`` batches of RGB in [0, 1]; sizes may differ.
 
     Returns:
-        Convolution name → ``(C,)`` float32, for every convolution whose ReLU the encoder computes.
+        Convolution name → ``(C,)`` float32, for every convolution of the encoder.
     """
-    relus = [name for name in encoder.names if name.startswith("relu")]
+    convolutions = list(encoder.convolutions)
     sums: dict[str, Tensor] = {}
     count = 0
     for batch in photographs:
-        for layer, features in encoder.features(batch, relus).items():
-            total = features.float().mean(dim=(2, 3)).sum(dim=0) * encoder.mean_activation(layer)
+        for layer, features in encoder.features(batch, convolutions).items():
+            total = features.float().relu().mean(dim=(2, 3)).sum(dim=0) * encoder.mean_activation(layer)
             sums[layer] = sums.get(layer, torch.zeros_like(total)) + total
         count += len(batch)
-    return {layer.replace("relu", "conv"): total / count for layer, total in sums.items()}
+    return {layer: total / count for layer, total in sums.items()}
 
 
-def calibrate(network: StyleTransferNetwork, loss: StyleTransferLoss, photographs: Iterable[Tensor]) -> None:
+def calibrate(network: BaseNetwork, loss: StyleTransferLoss, photographs: Iterable[Tensor]) -> None:
     """Normalise every encoder that asks for it and whose mean activations did not come with its weights."""
-    encoders = [network.content_encoder, network.style_encoder, loss.network]
+    encoders = [*network.encoders, loss.network]
     pending = [encoder for encoder in encoders if isinstance(encoder, VGG19) and encoder.needs_calibration]
     if pending:
         batches = list(photographs)

@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from nst.base_network import BaseNetwork
 from nst.errors import UserError
-from nst.networks import StyleTransferNetwork, build
+from nst.networks import build
+from nst.safetensors_file import write_safetensors
 from nst.vgg_weights import PRETRAINED_FOLDER
 
 FORMAT = "nst-model-1"
@@ -59,7 +60,7 @@ def read_model(source: str | Path) -> tuple[dict[str, Any], State]:
         raise foreign from None
 
 
-def load_model(source: str | Path) -> StyleTransferNetwork:
+def load_model(source: str | Path) -> BaseNetwork:
     """The network of a model on disk, in evaluation mode; see :func:`read_model` for ``source`` and errors."""
     config, state = read_model(source)
     network = build(config)
@@ -67,7 +68,7 @@ def load_model(source: str | Path) -> StyleTransferNetwork:
     return network.eval()
 
 
-def load_weights(network: StyleTransferNetwork, source: str | Path) -> None:
+def load_weights(network: BaseNetwork, source: str | Path) -> None:
     """Start a network of the same shape from a model's weights; see :func:`read_model`."""
     network.load_own_state_dict(read_model(source)[1])
 
@@ -77,9 +78,4 @@ def save_model(config: Mapping[str, Any], state: Mapping[str, Tensor], path: str
     path = Path(path)
     metadata = {"format": FORMAT, "config": json.dumps(config)}
     half = {name: tensor.detach().half().contiguous().cpu() for name, tensor in state.items()}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(half, path, metadata)
-    except OSError as error:
-        raise UserError(f"model {str(path)!r} cannot be written: {error.strerror or error}.") from None
-    return path
+    return write_safetensors(half, path, metadata, "model")

@@ -80,7 +80,7 @@ class Decoder(nn.Module):
         if depth < 1:
             raise UserError(f"decoder depth must be at least 1: found {depth}.")
         self.strides = sorted(widths, reverse=True)
-        if self.strides != [2**i for i in reversed(range(len(self.strides)))]:
+        if not widths or self.strides != [2**i for i in reversed(range(len(self.strides)))]:
             raise UserError(f"decoder widths need every stride down to 1 (…, 4, 2, 1): found {self.strides}.")
         # One position of its stride a convolution: `depth` a stage and one to go up from it; the last at stride 1.
         self.margin = sum(stride * (depth + (stride > 1)) for stride in self.strides) + 1

@@ -101,6 +101,8 @@ class VGG19(Encoder):
     ) -> None:
         super().__init__()
         known = vgg19_layer_names()
+        if not layers:
+            raise UserError("vgg19 needs at least one layer: set layers, e.g. [relu4_1].")
         for layer in [*layers, *([trainable_from] if trainable_from else [])]:
             if layer not in known:
                 raise UserError(f"unknown layer {layer!r} for vgg19: choose from {', '.join(known)}.")
@@ -150,6 +152,10 @@ class VGG19(Encoder):
             state = vgg_weights.file_weights(self.weights, names)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        for key, tensor in self.convolutions.state_dict().items():
+            if state[key].shape != tensor.shape:
+                raise UserError(f"encoder weights {self.weights!r}: {key} has shape {tuple(state[key].shape)}, "
+                                f"VGG-19's has {tuple(tensor.shape)}: not a VGG-19 state dict.")  # fmt: skip
         self.convolutions.load_state_dict(state)
         if self.normalized and self.weights == "caffe":
             self.set_mean_activations(vgg_weights.caffe_mean_activations())
@@ -194,7 +200,9 @@ class VGG19(Encoder):
         return sum(reach) + sum(self.layer_strides[name] // 2 for name in names if name.startswith("pool"))
 
     def describe(self) -> dict[str, Any]:
-        return {"name": "vgg19", "weights": self.weights, "normalized": self.normalized, "padding": self.padding}
+        description = {"name": "vgg19", "weights": self.weights, "normalized": self.normalized, "padding": self.padding}
+        # No two encoders draw the same random weights.
+        return description | ({"instance": id(self)} if self.weights == "random" else {})
 
     def features(self, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         wanted = set(layers)

@@ -35,7 +35,8 @@ HEADINGS = {
     "milliseconds": "ms ↓",
     "peak_mib": "MiB ↓",
 }
-SIDE, COLUMNS, TITLE_HEIGHT = 192, 12, 24  # of the contact sheet: picture side, most pictures in a line, pixels
+SIDE, COLUMNS = 192, 9  # of the contact sheet: side of a picture in pixels, most pictures in a line
+TITLE_HEIGHT, BLOCK_GAP = 24, 24  # pixels above the pictures and between pairs
 
 Results = Sequence[Mapping[str, Any]]
 
@@ -43,10 +44,10 @@ Results = Sequence[Mapping[str, Any]]
 def print_table(rows: Results, pairs: int) -> None:
     """A rich table on standard output, a line a row, or, where that is too wide for the terminal, a line a figure."""
     lines = [_headings(rows), *_cells(rows)]
-    table, terminal = _table(lines, pairs), Console().width
-    if _width(table) > terminal:
-        table = _table(list(zip(*lines, strict=True)), pairs)
-    Console(width=max(terminal, _width(table))).print(table)  # beyond the terminal rather than cut off
+    table, transposed = _table(lines, pairs), _table(list(zip(*lines, strict=True)), pairs)
+    if _width(table) > Console().width:
+        table = min(table, transposed, key=_width)
+    Console(width=max(Console().width, _width(table))).print(table)  # beyond the terminal rather than cut off
 
 
 def _width(table: Table) -> int:
@@ -95,17 +96,18 @@ def write_sheet(path: Path, titles: Sequence[str], pairs: Sequence[Sequence[Imag
         pairs: as many pictures each as there are titles.
     """
     pairs_a_line = max(1, min(COLUMNS // len(titles), len(pairs)))
-    blank = to_tensor(Image.new("RGB", (SIDE, SIDE), "white"))
-    cells = [to_tensor(picture) for pair in pairs for picture in pair]
-    width = pairs_a_line * len(titles)
-    cells += [blank] * (-len(cells) % width)
-    sheet = contact_sheet([cells[start : start + width] for start in range(0, len(cells), width)], SIDE)
-    titled = Image.new("RGB", (sheet.width, sheet.height + TITLE_HEIGHT), "white")
-    titled.paste(sheet, (0, TITLE_HEIGHT))
-    draw, font = ImageDraw.Draw(titled), ImageFont.load_default(size=14)
-    for column in range(width):
-        draw.text((GAP + column * (SIDE + GAP), 4), _fitting(titles[column % len(titles)], font), "black", font)
-    return write_image(titled, path, quality=90)
+    blocks = [
+        contact_sheet([[to_tensor(picture) for picture in pair] for pair in pairs[start::pairs_a_line]], SIDE)
+        for start in range(pairs_a_line)
+    ]
+    step = blocks[0].width + BLOCK_GAP
+    sheet = Image.new("RGB", (step * pairs_a_line - BLOCK_GAP, blocks[0].height + TITLE_HEIGHT), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=14)
+    for number, block in enumerate(blocks):
+        sheet.paste(block, (number * step, TITLE_HEIGHT))
+        for column, title in enumerate(titles):
+            draw.text((number * step + GAP + column * (SIDE + GAP), 4), _fitting(title, font), "black", font)
+    return write_image(sheet, path, quality=90)
 
 
 def _fitting(title: str, font: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -12,9 +12,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from nst.base_network import BaseNetwork
+from nst.encoders import Encoder
 from nst.fusion import Alpha
 from nst.losses import LossFeatures, LossInputs, LossValues, StyleTransferLoss
-from nst.networks import StyleTransferNetwork
 from nst.statistics import Statistics
 from nst.style_code import StyleCode
 
@@ -22,19 +23,24 @@ from nst.style_code import StyleCode
 class EncodedPictures:
     """A batch of pictures seen by the network's encoders and by the loss network, each at most once.
 
-    While encoders are frozen and equal to the loss network, which is the usual case, one pass of the loss network serves
-    all three.
+    While a pretrained encoder is frozen and equal to the loss network, which is the usual case, one pass of the loss
+    network serves both.
+
+    Args:
+        shared: the encoders (of ``network.encoders``) whose features the loss network's pass gives.
     """
 
-    def __init__(self, pictures: Tensor, network: StyleTransferNetwork, loss: StyleTransferLoss, shared: bool) -> None:
-        self.pictures, self._network, self._loss, self._shared = pictures, network, loss, shared
+    def __init__(
+        self, pictures: Tensor, network: BaseNetwork, loss: StyleTransferLoss, shared: Collection[Encoder]
+    ) -> None:
+        self.pictures, self._network, self._loss = pictures, network, loss
+        self._style_layers = network.style_encoder.layers if network.style_encoder in shared else ()
+        self._content_layers = network.content_layers if network.content_encoder in shared else ()
 
     @cached_property
     def _maps(self) -> dict[str, Tensor]:
-        layers = set(self._loss.layers)
-        if self._shared:
-            layers |= {*self._network.fusion.layers, *self._network.style_encoder.layers}
         with torch.no_grad():
+            layers = {*self._loss.layers, *self._style_layers, *self._content_layers}
             return self._loss.network.features(self.pictures, layers)
 
     @cached_property
@@ -43,25 +49,25 @@ class EncodedPictures:
 
     @cached_property
     def content_features(self) -> list[Tensor]:
-        if self._shared:
-            return [self._maps[layer] for layer in self._network.fusion.layers]
+        if self._content_layers:
+            return [self._maps[layer] for layer in self._content_layers]
         return self._network.encode_content(self.pictures)
 
     @cached_property
     def style_code(self) -> StyleCode:
-        if self._shared:
-            return self._network.style_code([self._maps[layer] for layer in self._network.style_encoder.layers])
+        if self._style_layers:
+            return self._network.style_code([self._maps[layer] for layer in self._style_layers])
         return self._network.encode_style(self.pictures)
 
     @cached_property
     def content_statistics(self) -> list[Statistics]:
-        if self._shared:
-            return [self.style_code[layer] for layer in self._network.fusion.layers]
+        if self._content_layers and set(self._content_layers) <= set(self._style_layers):
+            return [self.style_code[layer] for layer in self._content_layers]
         return self._network.content_statistics(self.content_features)
 
 
 class StyleTransferModule(pl.LightningModule):
-    """Trains a :class:`StyleTransferNetwork` with a :class:`StyleTransferLoss`.
+    """Trains a :class:`BaseNetwork` with a :class:`StyleTransferLoss`.
 
     Args:
         network: what is trained.
@@ -77,7 +83,7 @@ class StyleTransferModule(pl.LightningModule):
 
     def __init__(
         self,
-        network: StyleTransferNetwork,
+        network: BaseNetwork,
         loss: StyleTransferLoss,
         optimizer: Callable[..., Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
@@ -94,10 +100,13 @@ class StyleTransferModule(pl.LightningModule):
         self.encoder_learning_rate, self.unfreeze_at = encoder_learning_rate, unfreeze_at
         self.config = dict(config or {})
         self.strict_loading = False  # checkpoints leave out the frozen VGG weights
-        encoders = (network.content_encoder, network.style_encoder)
-        self._shared = network.pyramid == (1.0,) and all(
-            encoder.trainable_from is None and encoder.describe() == loss.network.describe() for encoder in encoders
-        )
+        self._shared = [
+            encoder
+            for encoder in network.encoders
+            if encoder.trainable_from is None
+            and encoder.describe() == loss.network.describe()
+            and (encoder is not network.style_encoder or network.pyramid == (1.0,))
+        ]
 
     def encode(self, pictures: Tensor) -> EncodedPictures:
         return EncodedPictures(pictures, self.network, self.loss, self._shared)
@@ -115,17 +124,13 @@ class StyleTransferModule(pl.LightningModule):
         return output, self.loss(inputs)
 
     def _reconstruct(self, content: EncodedPictures, style: EncodedPictures) -> tuple[Tensor, Tensor]:
-        """The first pictures of each kind and what they become when stylized with themselves."""
+        """The first pictures of each kind, and what becomes of them: of content at alpha 0, of styles in their own manner."""
         originals, results = [], []
-        for pictures in (content, style):
-            first = slice(0, self.identity_samples)
-            code = pictures.style_code
-            own = StyleCode(
-                code.layers, tuple(Statistics(s.mean[first], s.std[first]) for s in code.statistics), code.encoder
-            )
-            statistics = [Statistics(s.mean[first], s.std[first]) for s in pictures.content_statistics]
+        first = slice(0, self.identity_samples)
+        for pictures, alpha in ((content, 0.0), (style, self.alpha)):
             features = [level[first] for level in pictures.content_features]
-            results.append(self.network.decode(features, own, self.alpha, statistics))
+            statistics = [Statistics(s.mean[first], s.std[first]) for s in pictures.content_statistics]
+            results.append(self.network.decode(features, pictures.style_code[first], alpha, statistics))
             originals.append(pictures.pictures[first])
         return torch.cat(originals), torch.cat(results)
 
@@ -149,13 +154,12 @@ class StyleTransferModule(pl.LightningModule):
             self.log(name, value, prog_bar=bar, batch_size=batch_size, sync_dist=not training)
 
     def on_train_batch_start(self, batch: Mapping[str, Tensor], batch_index: int) -> None:
-        for encoder in (self.network.content_encoder, self.network.style_encoder):
+        for encoder in self.network.encoders:
             encoder.set_trainable(self.global_step >= self.unfreeze_at)
 
     def configure_optimizers(self) -> Any:
-        encoders = (self.network.content_encoder, self.network.style_encoder)
-        fine_tuned = [parameter for encoder in encoders for parameter in encoder.trained_parameters()]
-        others = [*self.network.fusion.parameters(), *self.network.decoder.parameters()]
+        fine_tuned = [parameter for encoder in self.network.encoders for parameter in encoder.trained_parameters()]
+        others = [parameter for module in self.network.own_modules() for parameter in module.parameters()]
         groups: list[dict[str, Any]] = [{"params": others}]
         if fine_tuned:
             groups.append({"params": fine_tuned, "lr": self.encoder_learning_rate})

@@ -238,6 +238,9 @@ class StyleTransferLoss(nn.Module):
         if unknown := set(terms) - set(TERMS):
             raise UserError(f"unknown loss term {sorted(unknown)[0]!r}: choose from {', '.join(TERMS)}.")
         self.reduction = reduction
+        for name, options in terms.items():
+            if options is not None and not isinstance(options, Mapping):
+                raise UserError(f"loss term {name!r} needs options, found {options!r}: set loss.{name}.weight.")
         active = {name: options for name, options in terms.items() if options and options.get("weight", 0)}
         try:
             self.terms = nn.ModuleDict({name: TERMS[name](**options) for name, options in active.items()})
@@ -245,7 +248,10 @@ class StyleTransferLoss(nn.Module):
             raise UserError(f"loss config does not fit: {error}.") from None
         layers = [layer for term in self.terms.values() for layer in term.layers]  # type: ignore[union-attr]
         self.layers: tuple[str, ...] = tuple(dict.fromkeys(layers)) or ("relu1_1",)
-        self.network = VGG19(layers=self.layers, **(network or {}))
+        try:
+            self.network = VGG19(layers=self.layers, **(network or {}))
+        except TypeError as error:
+            raise UserError(f"loss.network does not fit: {error}.") from None
         self.normalized = normalized
 
     def wrap(self, maps: Mapping[str, Tensor]) -> LossFeatures:

@@ -1,51 +1,32 @@
-"""The networks, and :func:`build`, which makes one from a plain config."""
+"""The multi-scale network, and :func:`build`, which makes any network from a plain config."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from nst.base_network import BaseNetwork, Region
 from nst.decoder import Decoder
-from nst.encoders import VGG19, build_encoder
+from nst.encoders import build_encoder
 from nst.errors import UserError
+from nst.fast_network import FastNetwork
 from nst.fusion import Alpha, MultiScaleFusion
-from nst.statistics import Statistics, feature_statistics
+from nst.statistics import Statistics
 from nst.style_code import StyleCode
 
 MASK_TOLERANCE = 1e-3  # masks that miss a sum of 1 by less leave nothing unstylized
-MINIMUM_STYLE_SIDE = 16  # below it the deepest layers have a single position and no deviation
 
 
-@dataclass
-class Region:
-    """A part of a picture and its style.
-
-    Attributes:
-        style: code of one style.
-        mask: ``(1, 1, H, W)`` soft mask in [0, 1]; ``None``: everywhere.
-        statistics: of the content's features inside the region, over the whole picture.
-    """
-
-    style: StyleCode
-    mask: Tensor | None = None
-    statistics: Sequence[Statistics] = ()
-
-
-class StyleTransferNetwork(nn.Module):
+class StyleTransferNetwork(BaseNetwork):
     """Content encoder, style encoder, multi-scale fusion and decoder.
-
-    The steps are public so that each is done once: a style is encoded once for many pictures, content statistics once for
-    many tiles.
 
     Args:
         content_encoder: options of :func:`nst.encoders.build_encoder` (``name``, ``layers``, ``weights``, …).
-        style_encoder: the same; its layers must include the content encoder's. ``pyramid`` lists the scales at which the
-            style is seen (``[1.0]``; ``[1.0, 0.5]`` adds a half-size look).
+        style_encoder: the same, with ``pyramid``; its layers must include the fused ones. See :class:`BaseNetwork`.
         fusion: ``layers``, the content layers that are fused.
         decoder: ``widths`` (stride → channels), ``depth``, ``upsampling``.
 
@@ -60,11 +41,12 @@ class StyleTransferNetwork(nn.Module):
         fusion: Mapping[str, Any],
         decoder: Mapping[str, Any],
     ) -> None:
-        super().__init__()
-        style_options = dict(style_encoder)
-        self.pyramid = tuple(float(scale) for scale in style_options.pop("pyramid", (1.0,)))
+        super().__init__(style_encoder)
         self.content_encoder = build_encoder(**content_encoder)
-        self.style_encoder = build_encoder(**style_options)
+        if not fusion.get("layers"):
+            raise UserError("fusion needs at least one of the encoders' layers: set fusion.layers, e.g. [relu4_1].")
+        if not decoder.get("widths"):
+            raise UserError("decoder needs widths (stride: channels), e.g. {8: 256, 4: 128, 2: 64, 1: 32}.")
         layers = list(fusion["layers"])
         for layer in layers:
             for kind, encoder in (("content", self.content_encoder), ("style", self.style_encoder)):
@@ -80,36 +62,15 @@ class StyleTransferNetwork(nn.Module):
         channels = [self.content_encoder.out_channels[i] for i in position]
         self.fusion = MultiScaleFusion(layers, channels, strides, widths)
         self.decoder = Decoder(widths, **{key: value for key, value in decoder.items() if key != "widths"})
-        self.stride = max(self.content_encoder.strides)
-
-    def encode_style(self, pictures: Tensor) -> StyleCode:
-        """StyleCode of ``(B, 3, H, W)`` RGB style pictures in [0, 1]."""
-        codes = []
-        for scale in self.pyramid:
-            resized = pictures if scale == 1 else F.interpolate(pictures, scale_factor=scale, mode="area")
-            codes.append(self.style_code(self.style_encoder(resized)))
-        return codes[0] if len(codes) == 1 else StyleCode.mix(codes)
-
-    def style_code(self, features: Sequence[Tensor]) -> StyleCode:
-        """StyleCode from the style encoder's features, one ``(B, C_l, H_l, W_l)`` a layer."""
-        statistics = tuple(feature_statistics(level) for level in features)
-        return StyleCode(self.style_encoder.layers, statistics, self.style_encoder_id)
-
-    @property
-    def style_encoder_id(self) -> str:
-        """Names the encoder in a StyleCode, so that a code of another encoder is refused."""
-        encoder = self.style_encoder
-        assert isinstance(encoder, VGG19)
-        return f"vgg19-{encoder.weights}-{'normalized' if encoder.normalized else 'raw'}"
+        self.content_layers = self.fusion.layers
+        self.style_layers, self.levels, self.content_strides = self.fusion.layers, len(layers), tuple(strides)
+        reach = max(self.content_encoder.margin(layer) for layer in layers)
+        self.margins = (reach, reach + self.decoder.margin)
 
     def encode_content(self, pictures: Tensor) -> list[Tensor]:
-        """The fused layers' features of ``(B, 3, H, W)`` pictures; H and W multiples of ``stride``."""
+        assert self.content_encoder is not None
         features = self.content_encoder.features(pictures, self.fusion.layers)
         return [features[layer] for layer in self.fusion.layers]
-
-    def content_statistics(self, features: Sequence[Tensor]) -> list[Statistics]:
-        """Statistics of :meth:`encode_content`'s features."""
-        return [feature_statistics(level) for level in features]
 
     def decode(
         self,
@@ -118,38 +79,17 @@ class StyleTransferNetwork(nn.Module):
         alpha: Alpha = 1.0,
         content_statistics: Sequence[Statistics] | None = None,
     ) -> Tensor:
-        """Paint encoded content in a style.
-
-        Args:
-            features: from :meth:`encode_content`.
-            style: code of one style or of B.
-            alpha: degree of stylization in [0, 1]: one number, one a fusion level, or a ``(B,)`` tensor.
-            content_statistics: those of the whole picture when ``features`` are a tile of it; by default the features' own.
-
-        Returns:
-            ``(B, 3, H, W)`` RGB, not clamped.
-        """
         if content_statistics is None:
             content_statistics = self.content_statistics(features)
         return self.decoder(self.fusion(features, content_statistics, style, alpha))
 
     def decode_regions(self, features: Sequence[Tensor], regions: Sequence[Region], alpha: Alpha = 1.0) -> Tensor:
-        """Paint each region of encoded content in its own style; positions without a region stay unstylized.
-
-        Args:
-            features: from :meth:`encode_content`.
-            regions: their masks ``(1, 1, H, W)`` belong to the pictures that ``features`` come from.
-            alpha: see :meth:`decode`.
-
-        Returns:
-            ``(B, 3, H, W)`` RGB, not clamped.
-        """
-        blended: dict[int, Tensor] = {}
         masks = [region.mask for region in regions]
         rest = 1 - torch.stack(masks).sum(dim=0)  # type: ignore[arg-type]
         layers = [(region.mask, region.style, region.statistics, alpha) for region in regions]
         if float(rest.max()) > MASK_TOLERANCE:
             layers.append((rest, regions[0].style, regions[0].statistics, 0.0))
+        blended: dict[int, Tensor] = {}
         for mask, style, statistics, degree in layers:
             assert mask is not None
             for stride, level in self.fusion(features, statistics, style, degree).items():
@@ -157,54 +97,11 @@ class StyleTransferNetwork(nn.Module):
                 blended[stride] = blended[stride] + weighted if stride in blended else weighted
         return self.decoder(blended)
 
-    def forward(self, content: Tensor, style: Tensor | StyleCode, alpha: Alpha = 1.0) -> Tensor:
-        """``(B, 3, H, W)`` content in the manner of ``style`` (pictures or a code), RGB, not clamped."""
-        code = style if isinstance(style, StyleCode) else self.encode_style(style)
-        return self.decode(self.encode_content(content), code, alpha)
 
-    @property
-    def margins(self) -> tuple[int, int]:
-        """How far, in pixels, the content features and how far the output look beyond a position."""
-        encoder = max(self.content_encoder.margin(layer) for layer in self.fusion.layers)
-        return encoder, encoder + self.decoder.margin
-
-    def own_state_dict(self) -> dict[str, Tensor]:
-        """What this network has learned: its state without the frozen encoder weights, which are installed anyway."""
-        encoders = (self.content_encoder, self.style_encoder)
-        trained = {id(parameter) for encoder in encoders for parameter in encoder.trained_parameters()}
-        frozen = {
-            name
-            for name, parameter in self.named_parameters()
-            if name.startswith(("content_encoder.", "style_encoder.")) and id(parameter) not in trained
-        }
-        return {name: tensor for name, tensor in self.state_dict().items() if name not in frozen}
-
-    def load_own_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Load :meth:`own_state_dict`'s result.
-
-        Raises:
-            UserError: the state belongs to a network of another shape.
-        """
-        for part, encoder in (("content_encoder", self.content_encoder), ("style_encoder", self.style_encoder)):
-            prefix = f"{part}.mean_activation_"
-            means = {name.removeprefix(prefix): mean for name, mean in state.items() if name.startswith(prefix)}
-            if isinstance(encoder, VGG19) and means:
-                encoder.set_mean_activations(means)
-        expected = self.own_state_dict()
-        for name, tensor in state.items():
-            if name not in expected or expected[name].shape != tensor.shape:
-                raise UserError(
-                    f"the weights do not fit this network at {name!r}: check that model and checkpoint match."
-                )
-        if missing := sorted(set(expected) - set(state)):
-            raise UserError(f"the weights lack {missing[0]!r}: check that model and checkpoint match.")
-        self.load_state_dict({name: tensor.float() for name, tensor in state.items()}, strict=False)
+NETWORKS: dict[str, type[BaseNetwork]] = {"multiscale": StyleTransferNetwork, "fast": FastNetwork}
 
 
-NETWORKS = {"multiscale": StyleTransferNetwork}
-
-
-def build(config: Mapping[str, Any]) -> StyleTransferNetwork:
+def build(config: Mapping[str, Any]) -> BaseNetwork:
     """A network from a plain config: ``architecture`` names the class, the rest are its arguments.
 
     Raises:

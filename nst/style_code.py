@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from nst.errors import UserError
+from nst.safetensors_file import write_safetensors
 from nst.statistics import Statistics
 
 FORMAT = "nst-style-code-1"
@@ -36,8 +38,16 @@ class StyleCode:
     def __len__(self) -> int:
         return len(self.statistics[0].mean)
 
-    def __getitem__(self, layer: str) -> Statistics:
-        return self.statistics[self.layers.index(layer)]
+    @overload
+    def __getitem__(self, which: str) -> Statistics: ...
+    @overload
+    def __getitem__(self, which: slice) -> StyleCode: ...
+    def __getitem__(self, which: str | slice) -> Statistics | StyleCode:
+        """Statistics of a layer, or the code of some of the styles."""
+        if isinstance(which, str):
+            return self.statistics[self.layers.index(which)]
+        part = tuple(Statistics(s.mean[which], s.std[which]) for s in self.statistics)
+        return StyleCode(self.layers, part, self.encoder)
 
     @staticmethod
     def mix(codes: Sequence[StyleCode], weights: Sequence[float] | None = None) -> StyleCode:
@@ -50,7 +60,7 @@ class StyleCode:
         weights = [1.0] * len(codes) if weights is None else list(weights)
         if not codes or len(weights) != len(codes):
             raise UserError(f"mix needs one weight a style: found {len(codes)} styles and {len(weights)} weights.")
-        if min(weights) < 0 or sum(weights) <= 0:
+        if not (min(weights) >= 0 and 0 < sum(weights) < math.inf):  # written so that NaN fails too
             raise UserError(f"mix weights must be at least 0 and not all 0: found {weights}.")
         if any((code.layers, code.encoder) != (codes[0].layers, codes[0].encoder) for code in codes):
             raise UserError("mix needs style codes of one model: these were made by different encoders or layers.")
@@ -79,12 +89,7 @@ class StyleCode:
             tensors[f"{layer}.mean"] = statistics.mean.contiguous().cpu()
             tensors[f"{layer}.std"] = statistics.std.contiguous().cpu()
         metadata = {"format": FORMAT, "layers": ",".join(self.layers), "encoder": self.encoder}
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            save_file(tensors, path, metadata)
-        except OSError as error:
-            raise UserError(f"style code {str(path)!r} cannot be written: {error.strerror or error}.") from None
-        return path
+        return write_safetensors(tensors, path, metadata, "style code")
 
     @classmethod
     def load(cls, path: str | Path) -> StyleCode:

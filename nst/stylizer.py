@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nst.base_network import MINIMUM_STYLE_SIDE, BaseNetwork, Region
 from nst.checkpoints import load_model
 from nst.color import check_preserve_color, keep_content_chroma, match_colors
 from nst.errors import UserError
 from nst.fusion import Alpha, alpha_per_level
-from nst.networks import MINIMUM_STYLE_SIDE, Region, StyleTransferNetwork
 from nst.pictures import Picture, as_float, to_batch, to_mask
 from nst.style_code import StyleCode
 from nst.tiling import Tile, render, tile_side
@@ -40,9 +40,7 @@ class Stylizer:
         UserError: an unknown precision or device.
     """
 
-    def __init__(
-        self, network: StyleTransferNetwork, device: str | torch.device | None = None, precision: str = "auto"
-    ) -> None:
+    def __init__(self, network: BaseNetwork, device: str | torch.device | None = None, precision: str = "auto") -> None:
         if precision not in PRECISIONS:
             raise UserError(f"unknown precision {precision!r}: choose from {', '.join(PRECISIONS)}.")
         self.device = _device(device)
@@ -87,7 +85,8 @@ class Stylizer:
         if isinstance(style, StyleCode):
             if recolor is not None:
                 raise UserError("preserve_color=histogram changes the style picture: give a picture, not a style code.")
-            return self._accept(style)
+            self.network.require_own(style)
+            return style.to(self.device)
         batch, _ = to_batch(style, "style")
         _require_side(batch, MINIMUM_STYLE_SIDE, "style")
         if style_size is not None and min(batch.shape[2:]) > style_size:
@@ -97,15 +96,6 @@ class Stylizer:
             batch = recolor(batch)
         with self._autocast():
             return self.network.encode_style(self._place(batch))
-
-    def _accept(self, code: StyleCode) -> StyleCode:
-        missing = [layer for layer in self.network.fusion.layers if layer not in code.layers]
-        if code.encoder != self.network.style_encoder_id or missing:
-            raise UserError(
-                f"this style code was made by {code.encoder} ({', '.join(code.layers)}), "
-                f"the model needs {self.network.style_encoder_id} ({', '.join(self.network.fusion.layers)})."
-            )
-        return code.to(self.device)
 
     @torch.inference_mode()
     def __call__(
@@ -149,7 +139,7 @@ class Stylizer:
             UserError: a picture that cannot be read or is too small, or a value out of its range.
         """
         check_preserve_color(preserve_color)
-        alpha_per_level(alpha, len(self.network.fusion.layers))
+        alpha_per_level(alpha, self.network.levels)
         tile_side(tile, 1, 1)
         batch, restore = to_batch(content, "content", max_pixels)
         _require_side(batch, MINIMUM_CONTENT_SIDE, "content")

@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nst.base_network import BaseNetwork, Region
 from nst.errors import UserError
 from nst.fusion import Alpha
 from nst.images import crop, pad_to_multiple
-from nst.networks import Region, StyleTransferNetwork
 from nst.pictures import as_float
 from nst.statistics import Sums, feature_sums
 
@@ -87,7 +87,7 @@ def parts(height: int, width: int, side: int, margin: int, multiple: int) -> lis
 
 
 def render(
-    network: StyleTransferNetwork,
+    network: BaseNetwork,
     picture: Tensor,
     regions: Sequence[Region],
     alpha: Alpha,
@@ -100,7 +100,7 @@ def render(
         network: on the device that computes.
         picture: float in [0, 1] or uint8, on any device.
         regions: one with ``mask`` ``None``, or several with ``(1, 1, H, W)`` masks.
-        alpha: see :meth:`StyleTransferNetwork.decode`.
+        alpha: see :meth:`BaseNetwork.decode`.
         tile: see :func:`tile_side`.
         autocast: the context of the computation.
 
@@ -156,16 +156,18 @@ def render(
     return crop(result, original_size)
 
 
-def _sums(network: StyleTransferNetwork, features: Sequence[Tensor], part: Part, mask: Tensor | None) -> list[Sums]:
+def _sums(network: BaseNetwork, features: Sequence[Tensor], part: Part, mask: Tensor | None) -> list[Sums]:
     """Each level's sums over the inner rectangle, in float64 so that many parts add up."""
     sums = []
-    for level, stride in zip(features, network.fusion.strides, strict=True):
+    for level, stride in zip(features, network.content_strides, strict=True):
         rows, columns = part.within(stride)
         inner = level[:, :, rows, columns]
         weights = None
         if mask is not None:
             rows, columns = part.inner_slices
-            weights = F.adaptive_avg_pool2d(mask[:, :, rows, columns].to(level.device), (inner.shape[2], inner.shape[3]))
+            weights = F.adaptive_avg_pool2d(
+                mask[:, :, rows, columns].to(level.device), (inner.shape[2], inner.shape[3])
+            )
         found = feature_sums(inner, weights)
         sums.append(Sums(found.values.double(), found.squares.double(), found.weight.double()))
     return sums

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from nst.images import find_images
 
 def name_fraction(path: Path) -> float:
     """A number in [0, 1) that depends on the file's name alone, not on its folder or on the other files."""
-    return int.from_bytes(hashlib.sha256(path.name.encode()).digest()[:6], "big") / 2**48
+    return int.from_bytes(hashlib.sha256(os.fsencode(path.name)).digest()[:6], "big") / 2**48
 
 
 def split_by_name(paths: Sequence[Path], validation_fraction: float) -> tuple[list[Path], list[Path]]:
@@ -66,12 +67,12 @@ class UnreadableReport:
 
     def add(self, picture: Path, reason: str) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
+        with self.path.open("a", encoding="utf-8", errors="surrogateescape") as file:
             file.write(f"{picture}\t{reason}\n")
 
     def entries(self) -> dict[str, str]:
         """Picture → reason, each picture once."""
         if not self.path.is_file():
             return {}
-        lines = self.path.read_text(encoding="utf-8").splitlines()
+        lines = self.path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
         return dict(line.split("\t", 1) for line in lines if "\t" in line)

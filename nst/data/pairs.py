@@ -7,7 +7,6 @@ number of loader processes, and sees what it would have seen.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +32,7 @@ def crop_picture(path: Path, size: int, crop: int, squash: bool, position: tuple
     picture = read_reduced(path, max(size, crop))
     if squash:
         picture = picture.resize((max(size, crop), max(size, crop)))
-    top, left = int(position[0] * (picture.height - crop)), int(position[1] * (picture.width - crop))
+    top, left = round(position[0] * (picture.height - crop)), round(position[1] * (picture.width - crop))
     return to_tensor(picture.crop((left, top, left + crop, top + crop)))
 
 
@@ -72,9 +71,7 @@ class PairDataset(Dataset[dict[str, Tensor]]):
         self.movements = [list(paths) for _, paths in sorted(styles.items())]
         counts = np.sqrt([len(paths) for paths in self.movements])
         self.chances = counts / counts.sum()
-        self._order = lru_cache(maxsize=2)(
-            lambda turn: np.random.default_rng([seed, 0, turn]).permutation(len(contents))
-        )
+        self._orders: dict[int, np.ndarray] = {}
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         random = np.random.default_rng([self.seed, 1, index])
@@ -83,6 +80,12 @@ class PairDataset(Dataset[dict[str, Tensor]]):
         movement = self.movements[random.choice(len(self.movements), p=self.chances)]
         style = self._read(movement, int(random.integers(len(movement))), self.style_size, random)
         return {"content": content, "style": style}
+
+    def _order(self, turn: int) -> np.ndarray:
+        """The order of the content pictures in a pass; kept, since drawing it anew for every sample would be slow."""
+        if turn not in self._orders:
+            self._orders = {turn: np.random.default_rng([self.seed, 0, turn]).permutation(len(self.contents))}
+        return self._orders[turn]
 
     def _read(self, paths: Sequence[Path], first: int, size: Size, random: np.random.Generator) -> Tensor:
         side = size if isinstance(size, int) else int(np.exp(random.uniform(np.log(size[0]), np.log(size[1]))))

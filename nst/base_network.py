@@ -1,0 +1,195 @@
+"""What every stylization network offers: the contract that training, Stylizer and tiling are written against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nst.encoders import VGG19, Encoder, build_encoder
+from nst.errors import UserError
+from nst.fusion import Alpha
+from nst.statistics import Statistics, feature_statistics
+from nst.style_code import StyleCode
+
+MINIMUM_STYLE_SIDE = 16  # below it the deepest layers have a single position and no deviation
+
+
+@dataclass
+class Region:
+    """A part of a picture and its style.
+
+    Attributes:
+        style: code of one style.
+        mask: ``(1, 1, H, W)`` soft mask in [0, 1]; ``None``: everywhere.
+        statistics: of the content's features inside the region, over the whole picture.
+    """
+
+    style: StyleCode
+    mask: Tensor | None = None
+    statistics: Sequence[Statistics] = ()
+
+
+class BaseNetwork(nn.Module):
+    """Content in, style code in, picture out. The steps are public so that each is done once: a style is encoded once for
+    many pictures, content statistics once for many tiles.
+
+    Subclasses set the fields and implement :meth:`encode_content`, :meth:`decode` and :meth:`decode_regions`.
+
+    Attributes:
+        content_encoder: pretrained encoder of the content, if there is one …
+        content_layers: … and which of its layers are the content features.
+        style_layers: layers a StyleCode must have, shallow to deep.
+        levels: number of values that ``alpha`` may have.
+        content_strides: strides of the content features.
+        margins: how far, in pixels, the content features and how far the output look beyond a position.
+
+    Args:
+        style_encoder: options of :func:`nst.encoders.build_encoder`, and ``pyramid``: the scales at which the style is
+            seen (``[1.0]``; ``[1.0, 0.5]`` adds a half-size look).
+    """
+
+    content_encoder: Encoder | None
+    content_layers: tuple[str, ...] = ()
+    style_layers: tuple[str, ...]
+    levels: int
+    content_strides: tuple[int, ...]
+    margins: tuple[int, int]
+
+    def __init__(self, style_encoder: Mapping[str, Any]) -> None:
+        super().__init__()
+        options = dict(style_encoder)
+        self.pyramid = tuple(float(scale) for scale in options.pop("pyramid", (1.0,)))
+        self.style_encoder = build_encoder(**options)
+        self.content_encoder = None
+
+    @property
+    def stride(self) -> int:
+        """Sides of content pictures must be multiples of it."""
+        return max(self.content_strides)
+
+    @property
+    def encoders(self) -> list[Encoder]:
+        """The pretrained encoders in the network."""
+        return [self.style_encoder, *([self.content_encoder] if self.content_encoder is not None else [])]
+
+    def own_modules(self) -> Iterator[nn.Module]:
+        """The parts that are trained from scratch."""
+        return (module for module in self.children() if not isinstance(module, Encoder))
+
+    @property
+    def style_encoder_id(self) -> str:
+        """Names the encoder in a StyleCode, so that a code of another encoder is refused."""
+        encoder = self.style_encoder
+        assert isinstance(encoder, VGG19)
+        return f"vgg19-{encoder.weights}-{'normalized' if encoder.normalized else 'raw'}"
+
+    def encode_style(self, pictures: Tensor) -> StyleCode:
+        """StyleCode of ``(B, 3, H, W)`` RGB style pictures in [0, 1]."""
+        codes = []
+        for scale in self.pyramid:
+            resized = pictures if scale == 1 else F.interpolate(pictures, scale_factor=scale, mode="area")
+            codes.append(self.style_code(self.style_encoder(resized)))
+        return codes[0] if len(codes) == 1 else StyleCode.mix(codes)
+
+    def style_code(self, features: Sequence[Tensor]) -> StyleCode:
+        """StyleCode from the style encoder's features, one ``(B, C_l, H_l, W_l)`` a layer."""
+        statistics = tuple(feature_statistics(level) for level in features)
+        return StyleCode(self.style_encoder.layers, statistics, self.style_encoder_id)
+
+    def require_own(self, code: StyleCode) -> None:
+        """Refuse a code that another encoder made.
+
+        Raises:
+            UserError: its encoder is not this network's, or it lacks a layer.
+        """
+        if code.encoder != self.style_encoder_id or not set(self.style_layers) <= set(code.layers):
+            raise UserError(
+                f"the style code was made by {code.encoder} ({', '.join(code.layers)}), this model needs one of "
+                f"{self.style_encoder_id} ({', '.join(self.style_layers)}): encode the style picture again."
+            )
+
+    def encode_content(self, pictures: Tensor) -> list[Tensor]:
+        """Features of ``(B, 3, H, W)`` pictures, one tensor a content stride; H and W are multiples of ``stride``."""
+        raise NotImplementedError
+
+    def content_statistics(self, features: Sequence[Tensor]) -> list[Statistics]:
+        """Statistics of :meth:`encode_content`'s features."""
+        return [feature_statistics(level) for level in features]
+
+    def decode(
+        self,
+        features: Sequence[Tensor],
+        style: StyleCode,
+        alpha: Alpha = 1.0,
+        content_statistics: Sequence[Statistics] | None = None,
+    ) -> Tensor:
+        """Paint encoded content in a style.
+
+        Args:
+            features: from :meth:`encode_content`.
+            style: code of one style or of B.
+            alpha: degree of stylization in [0, 1]: one number, one a level, or a ``(B,)`` tensor.
+            content_statistics: those of the whole picture when ``features`` are a tile of it; by default the features' own.
+
+        Returns:
+            ``(B, 3, H, W)`` RGB, not clamped.
+        """
+        raise NotImplementedError
+
+    def decode_regions(self, features: Sequence[Tensor], regions: Sequence[Region], alpha: Alpha = 1.0) -> Tensor:
+        """Paint each region of encoded content in its own style; positions without a region stay unstylized.
+
+        Args:
+            features: from :meth:`encode_content`.
+            regions: their masks belong to the pictures that ``features`` come from.
+            alpha: see :meth:`decode`.
+
+        Returns:
+            ``(B, 3, H, W)`` RGB, not clamped.
+        """
+        raise NotImplementedError
+
+    def forward(self, content: Tensor, style: Tensor | StyleCode, alpha: Alpha = 1.0) -> Tensor:
+        """``(B, 3, H, W)`` content in the manner of ``style`` (pictures or a code), RGB, not clamped."""
+        code = style if isinstance(style, StyleCode) else self.encode_style(style)
+        self.require_own(code)
+        return self.decode(self.encode_content(content), code, alpha)
+
+    def own_state_dict(self) -> dict[str, Tensor]:
+        """What this network has learned: its state without the frozen encoder weights, which are installed anyway."""
+        trained = {id(parameter) for encoder in self.encoders for parameter in encoder.trained_parameters()}
+        # Random weights are nowhere else to be found.
+        drawn = [encoder for encoder in self.encoders if encoder.describe()["weights"] == "random"]
+        trained |= {id(parameter) for encoder in drawn for parameter in encoder.parameters()}
+        frozen = {
+            name
+            for name, parameter in self.named_parameters()
+            if name.startswith(("content_encoder.", "style_encoder.")) and id(parameter) not in trained
+        }
+        return {name: tensor for name, tensor in self.state_dict().items() if name not in frozen}
+
+    def load_own_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Load :meth:`own_state_dict`'s result.
+
+        Raises:
+            UserError: the state belongs to a network of another shape.
+        """
+        expected = self.own_state_dict()
+        for name, tensor in state.items():
+            if name not in expected or expected[name].shape != tensor.shape:
+                raise UserError(
+                    f"the weights do not fit this network at {name!r}: check that model and checkpoint match."
+                )
+        if missing := sorted(set(expected) - set(state)):
+            raise UserError(f"the weights lack {missing[0]!r}: check that model and checkpoint match.")
+        for part in ("content_encoder", "style_encoder"):
+            prefix = f"{part}.mean_activation_"
+            means = {name.removeprefix(prefix): mean for name, mean in state.items() if name.startswith(prefix)}
+            encoder = getattr(self, part, None)
+            if isinstance(encoder, VGG19) and means:
+                encoder.set_mean_activations(means)
+        self.load_state_dict({name: tensor.float() for name, tensor in state.items()}, strict=False)

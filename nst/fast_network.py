@@ -1,0 +1,176 @@
+"""FastNetwork: no VGG on the content's path, made for real time on a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nst.base_network import BaseNetwork, Region
+from nst.decoder import convolution
+from nst.fusion import Alpha, adain_affine, alpha_per_level
+from nst.statistics import Statistics
+from nst.style_code import StyleCode
+
+STRIDES = (2, 4, 8)
+
+
+class Affine(NamedTuple):
+    """``scale · x + shift`` of features, ``(B, C, 1, 1)`` or, where regions differ, ``(1, C, H, W)``."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __call__(self, features: Tensor) -> Tensor:
+        return features * self.scale.to(features.dtype) + self.shift.to(features.dtype)
+
+
+class _Block(nn.Module):
+    """Residual block of two convolutions whose input is scaled and shifted by the style."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first, self.second = convolution(width, width), convolution(width, width)
+        nn.init.zeros_(self.second.weight)  # starts as the identity
+
+    def forward(self, x: Tensor, modulation: Affine) -> Tensor:
+        return x + self.second(F.relu(self.first(modulation(x))))
+
+
+class _ContentEncoder(nn.Module):
+    """Pixel-unshuffle stem and a few convolutions: features at strides 2, 4 and 8."""
+
+    def __init__(self, widths: Mapping[int, int]) -> None:
+        super().__init__()
+        self.stem = convolution(3 * 4, widths[2])
+        self.quarter = nn.Sequential(
+            convolution(4 * widths[2], widths[4]), nn.ReLU(inplace=True), convolution(widths[4], widths[4])
+        )
+        self.eighth = nn.Sequential(
+            convolution(4 * widths[4], widths[8]), nn.ReLU(inplace=True), convolution(widths[8], widths[8])
+        )
+
+    def forward(self, pictures: Tensor) -> list[Tensor]:
+        half = F.relu(self.stem(F.pixel_unshuffle(pictures - 0.5, 2)))
+        quarter = F.relu(self.quarter(F.pixel_unshuffle(half, 2)))
+        return [half, quarter, F.relu(self.eighth(F.pixel_unshuffle(quarter, 2)))]
+
+
+class FastNetwork(BaseNetwork):
+    """Residual bodies at 1/8 and 1/4 resolution, modulated by a StyleCode of VGG-19 statistics.
+
+    A style is encoded through VGG-19 once; from its statistics a small MLP predicts the mean and deviation that the light
+    encoder's features are given at each stride (as AdaIN does), and a scale and shift for every residual block. Nothing
+    inside is normalised, so tiles need only the encoder features' statistics. The last convolutions work at 1/2 and full
+    resolution: a pixel-shuffle output would leave a grid.
+
+    At alpha 0 the features keep their own statistics and the blocks their input: that is trained to reconstruct.
+
+    Args:
+        style_encoder: see :class:`BaseNetwork`; its layers are the StyleCode's.
+        widths: stride → channels, for strides 1, 2, 4 and 8.
+        blocks: stride → residual blocks, for strides 4 and 8.
+        hidden: width of the MLP.
+    """
+
+    def __init__(
+        self,
+        style_encoder: Mapping[str, Any],
+        widths: Mapping[int, int],
+        blocks: Mapping[int, int],
+        hidden: int = 128,
+    ) -> None:
+        super().__init__(style_encoder)
+        widths = {int(stride): int(width) for stride, width in widths.items()}
+        blocks = {int(stride): int(count) for stride, count in blocks.items()}
+        self.style_layers = self.style_encoder.layers
+        self.levels, self.content_strides = len(STRIDES), STRIDES
+        self.light_encoder = _ContentEncoder(widths)
+        self.blocks = {stride: blocks[stride] for stride in (8, 4)}
+        self.bodies = nn.ModuleList(_Block(widths[stride]) for stride in (8, 4) for _ in range(blocks[stride]))
+        self.up = nn.ModuleDict({str(stride): convolution(widths[stride], widths[stride // 2]) for stride in (8, 4, 2)})
+        self.skips = nn.ModuleDict({str(stride): nn.Conv2d(widths[stride], widths[stride], 1) for stride in (4, 2)})
+        self.at_half, self.at_full = convolution(widths[2], widths[2]), convolution(widths[1], widths[1])
+        self.to_picture = convolution(widths[1], 3)
+        nn.init.normal_(self.to_picture.weight, std=1e-3)
+        nn.init.constant_(self.to_picture.bias, 0.5)  # type: ignore[arg-type]
+
+        # What the MLP predicts: mean and deviation a stride, then scale and shift a block.
+        self.sizes = [widths[stride] for stride in STRIDES]
+        self.sizes += [widths[stride] for stride in (8, 4) for _ in range(blocks[stride])]
+        inputs = 2 * sum(self.style_encoder.out_channels)
+        self.predictor = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, 2 * sum(self.sizes)))
+        nn.init.normal_(self.predictor[2].weight, std=1e-2)  # type: ignore[arg-type]
+        nn.init.zeros_(self.predictor[2].bias)  # type: ignore[arg-type]
+        encoder = 2 + 2 * 4 + 2 * 8  # a position of its resolution a 3×3 convolution
+        body = 8 * (2 * blocks[8] + 1) + 4 * (2 * blocks[4] + 1) + 2 * (1 + 1) + 2
+        self.margins = (encoder, encoder + body)
+
+    def encode_content(self, pictures: Tensor) -> list[Tensor]:
+        return self.light_encoder(pictures)
+
+    def decode(
+        self,
+        features: Sequence[Tensor],
+        style: StyleCode,
+        alpha: Alpha = 1.0,
+        content_statistics: Sequence[Statistics] | None = None,
+    ) -> Tensor:
+        if content_statistics is None:
+            content_statistics = self.content_statistics(features)
+        return self._decode(features, self._modulations(style, content_statistics, alpha))
+
+    def decode_regions(self, features: Sequence[Tensor], regions: Sequence[Region], alpha: Alpha = 1.0) -> Tensor:
+        masks = [region.mask for region in regions]
+        maps = [self._modulations(region.style, region.statistics, alpha) for region in regions]
+        masks.append((1 - torch.stack(masks).sum(dim=0)).clamp_min(0))  # type: ignore[arg-type]
+        maps.append(self._modulations(regions[0].style, regions[0].statistics, 0.0))
+        sizes = {stride: level.shape[2:] for stride, level in zip(STRIDES, features, strict=True)}
+        strides = [*STRIDES, *(stride for stride, count in self.blocks.items() for _ in range(count))]
+        blended = []
+        for index, stride in enumerate(strides):
+            scaled = [F.adaptive_avg_pool2d(mask, sizes[stride]) for mask in masks]  # type: ignore[arg-type]
+            pairs = [(mask, each[index]) for mask, each in zip(scaled, maps, strict=True)]
+            scale = torch.stack([mask * affine.scale for mask, affine in pairs]).sum(dim=0)
+            shift = torch.stack([mask * affine.shift for mask, affine in pairs]).sum(dim=0)
+            blended.append(Affine(scale, shift))
+        return self._decode(features, blended)
+
+    def _modulations(self, style: StyleCode, content: Sequence[Statistics], alpha: Alpha) -> list[Affine]:
+        """One affine map a stride (AdaIN to the predicted statistics), then one a block."""
+        alphas = alpha_per_level(alpha, self.levels)
+        statistics = [style[layer] for layer in self.style_layers]
+        with torch.autocast(statistics[0].mean.device.type, enabled=False):
+            # Logarithms: activations span decades, and a style's contrast is a factor.
+            known = torch.cat([(value + 0.01).log() for pair in statistics for value in pair], dim=1)
+            predicted = self.predictor(known).split([size for size in self.sizes for _ in range(2)], dim=1)
+            maps = []
+            for index, (scale, shift) in enumerate(zip(predicted[::2], predicted[1::2], strict=True)):
+                if index < len(STRIDES):
+                    target = Statistics(shift, F.softplus(scale + 0.5413))  # deviation 1 where the MLP says 0
+                    scale, shift = adain_affine(target, content[index])
+                    degree = alphas[index]
+                    scale = degree * scale + (1 - degree)
+                else:
+                    degree = alphas[-1] if index < len(STRIDES) + self.blocks[8] else alphas[-2]
+                    scale = 1 + degree * scale
+                maps.append(Affine(scale[:, :, None, None], (degree * shift)[:, :, None, None]))
+        return maps
+
+    def _decode(self, features: Sequence[Tensor], modulations: Sequence[Affine]) -> Tensor:
+        levels = dict(zip(STRIDES, zip(features, modulations, strict=False), strict=True))
+        steps = list(zip(self.bodies, modulations[len(STRIDES) :], strict=True))
+        x = levels[8][1](levels[8][0])
+        for block, modulation in steps[: self.blocks[8]]:
+            x = block(x, modulation)
+        x = F.interpolate(F.relu(self.up["8"](x)), scale_factor=2, mode="nearest")
+        x = x + self.skips["4"](levels[4][1](levels[4][0]))
+        for block, modulation in steps[self.blocks[8] :]:
+            x = block(x, modulation)
+        x = F.interpolate(F.relu(self.up["4"](x)), scale_factor=2, mode="nearest")
+        x = F.relu(self.at_half(x + self.skips["2"](levels[2][1](levels[2][0]))))
+        x = F.interpolate(F.relu(self.up["2"](x)), scale_factor=2, mode="nearest")
+        return self.to_picture(F.relu(self.at_full(x)))
