@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from nst.images import find_images, read_image, write_image
 from nst.samples import SAMPLES
 from nst.stylizer import Stylizer
 
+WAITING = 2  # results that may wait for the disk
 SAMPLE_CONTENT = SAMPLES / "content" / "astronaut.jpg"
 SAMPLE_STYLE = SAMPLES / "style" / "impressionism"
 
@@ -71,28 +73,36 @@ def stylize(cfg: DictConfig) -> Outcome:
         else:
             todo.append(job)
     with ThreadPoolExecutor(max_workers=1) as writer:
-        finished: list[tuple[Job, Future[Path]]] = []
+        waiting: deque[tuple[Job, Future[Path]]] = deque()
         for job, picture in _read_ahead(todo, cfg.max_pixels, cfg.first_frame):
             start = time.perf_counter()
             try:
                 result = stylizer(picture.result(), **options)
             except UserError as error:
-                if len(jobs) == 1:
-                    raise
-                outcome.failed[job.content] = str(error)
-                print(f"passed over {job.content}: {error}", file=sys.stderr)
+                _failed(outcome, job, error, alone=len(jobs) == 1)
                 continue
             seconds = time.perf_counter() - start
-            finished.append((job, writer.submit(write_image, result, job.output, quality=cfg.quality)))
             print(f"{job.output}  {result.width}×{result.height}  {seconds:.2f} s", flush=True)
-        for job, written in finished:
-            try:
-                outcome.written.append(written.result())
-            except UserError as error:
-                if len(jobs) == 1:
-                    raise
-                outcome.failed[job.content] = str(error)
+            waiting.append((job, writer.submit(write_image, result, job.output, quality=cfg.quality)))
+            if len(waiting) > WAITING:
+                _finish(outcome, *waiting.popleft(), alone=len(jobs) == 1)
+        for job, written in waiting:
+            _finish(outcome, job, written, alone=len(jobs) == 1)
     return outcome
+
+
+def _finish(outcome: Outcome, job: Job, written: Future[Path], alone: bool) -> None:
+    try:
+        outcome.written.append(written.result())
+    except UserError as error:
+        _failed(outcome, job, error, alone)
+
+
+def _failed(outcome: Outcome, job: Job, error: UserError, alone: bool) -> None:
+    """A single picture that fails is the user's mistake; one of a batch is passed over."""
+    if alone:
+        raise error
+    outcome.failed[job.content] = str(error)
 
 
 def report(outcome: Outcome) -> int:

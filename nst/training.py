@@ -12,6 +12,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.utilities import rank_zero_only
 
 from nst.calibration import calibrate
 from nst.checkpoints import load_weights, read_model, save_model
@@ -39,10 +40,11 @@ def train(cfg: DictConfig) -> dict[str, float]:
     """
     use_samples_where_missing(cfg)
     output = Path(cfg.output_dir)
-    output.mkdir(parents=True, exist_ok=True)
     if cfg.seed is not None:
         pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    OmegaConf.save(cfg, output / "config.yaml", resolve=True)
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]  # other processes of a distributed run have a time, and so a folder, of their own
+        output.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(cfg, output / "config.yaml", resolve=True)
 
     data: StyleTransferDataModule = instantiate(cfg.data)
     data.setup()
