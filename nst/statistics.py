@@ -46,7 +46,11 @@ def feature_sums(features: Tensor, mask: Tensor | None = None) -> Sums:
         weights = weights.float().expand(len(values), -1, 1).transpose(1, 2)
         total, squares = torch.zeros((), device=values.device), torch.zeros((), device=values.device)
         # Sums as matrix products, a few positions at a time: the float32 copies stay in the processor's cache.
-        for part, weight in zip(values.split(CHUNK, dim=1), weights.split(CHUNK, dim=2), strict=True):
+        # An exported graph has no loop over a size that it does not know.
+        parts = [(values, weights)]
+        if not torch.compiler.is_exporting():
+            parts = list(zip(values.split(CHUNK, dim=1), weights.split(CHUNK, dim=2), strict=True))
+        for part, weight in parts:
             wide = part.float()
             total = total + (weight @ wide).squeeze(1)
             squares = squares + (weight @ wide.square()).squeeze(1)

@@ -124,9 +124,9 @@ def test_the_sheet_shows_content_style_and_outputs_of_the_chosen_pairs(
     evaluate(configure(f"peers={{negative: {__name__}.invert}}", "sheet_pairs=5"))
     sheet = Image.open(tmp_path / "out" / "sheet.jpg")
     # Three pictures a pair: three pairs in a line, two lines.
-    assert sheet.size == (3 * (4 + 3 * 196) + 2 * 24, 24 + 2 * 196)
+    assert sheet.size == (3 * (4 + 3 * 196) + 2 * 24, 24 + 4 + 2 * 196)
     first = np.asarray(square(Image.open(tmp_path / "c" / "a.png"), 64).resize((192, 192)), dtype=float)
-    shown = np.asarray(sheet.crop((4, 24, 196, 216)), dtype=float)
+    shown = np.asarray(sheet.crop((4, 28, 196, 220)), dtype=float)
     assert np.corrcoef(first.ravel(), shown.ravel())[0, 1] > 0.9
     assert np.asarray(sheet.crop((0, 0, 196, 24))).min() < 100, "no title above the pictures"
     evaluate(configure("sheet_pairs=0", f"output_dir={tmp_path}/none", "limit=1"))

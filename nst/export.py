@@ -1,0 +1,81 @@
+"""export(cfg): a network as an ONNX file that runs without torch."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+from torch import Tensor, nn
+
+from nst.base_network import BaseNetwork
+from nst.checkpoints import load_model
+from nst.errors import UserError
+
+OPSET = 18
+
+
+class ExportedNetwork(nn.Module):
+    """The graph that is exported: content and style pictures and alpha in, picture out, padding and clamping inside."""
+
+    def __init__(self, network: BaseNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, content: Tensor, style: Tensor, alpha: Tensor) -> Tensor:
+        """``(1, 3, H, W)`` and ``(1, 3, h, w)`` RGB in [0, 1], ``(1,)`` in [0, 1] → ``(1, 3, H, W)``."""
+        height, width = content.shape[2:]
+        padded = _pad(_pad(content, 2, 2 * self.network.stride), 3, 2 * self.network.stride)
+        return self.network(padded, style, alpha)[:, :, :height, :width].clamp(0, 1)
+
+
+def _pad(batch: Tensor, dim: int, multiple: int) -> Tensor:
+    """:func:`nst.images.pad_to_multiple` without a decision that depends on the size, which a graph cannot take."""
+    length = batch.shape[dim]
+    position = torch.arange((length + multiple - 1) // multiple * multiple, device=batch.device)
+    return batch.index_select(dim, torch.minimum(position, 2 * length - 2 - position))
+
+
+def export(cfg: DictConfig) -> Path:
+    """Write the model of ``cfg.ckpt`` as ONNX to ``cfg.output``: inputs ``content``, ``style`` and ``alpha``, output
+    ``stylized``, float32; any height and width of at least 16 pixels.
+
+    Raises:
+        UserError: no such model, the extra ``export`` is not installed, or the file cannot be written.
+    """
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError:
+        raise UserError('exporting needs onnx and onnxscript: pip install -e ".[export]".') from None
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    module = ExportedNetwork(load_model(cfg.ckpt)).eval()
+    example = (torch.rand(1, 3, 80, 112), torch.rand(1, 3, 96, 64), torch.ones(1))
+    height, width = torch.export.Dim("height", min=16, max=65536), torch.export.Dim("width", min=16, max=65536)
+    style_height = torch.export.Dim("style_height", min=16, max=65536)
+    style_width = torch.export.Dim("style_width", min=16, max=65536)
+    path = Path(cfg.output)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            module,
+            example,
+            input_names=["content", "style", "alpha"],
+            output_names=["stylized"],
+            dynamic_shapes={
+                "content": {2: height, 3: width},
+                "style": {2: style_height, 3: style_width},
+                "alpha": None,
+            },
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        program.save(str(path))  # type: ignore[union-attr]
+    except OSError as error:
+        raise UserError(f"ONNX file {str(path)!r} cannot be written: {error.strerror or error}.") from None
+    return path
