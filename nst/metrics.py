@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import fmean
 
 import torch
@@ -108,28 +109,31 @@ def structural_similarity(output: Tensor, content: Tensor) -> float:
     return float((similarity / ((mean_x**2 + mean_y**2 + c1) * (variances + c2))).mean())
 
 
-def content_feature_structural_distance(output: Tensor, content: Tensor, step: int = 1) -> float:
-    """CFSD: ``Σ_i KL(S_i(content) ‖ S_i(output))``, ``S_i = softmax_j(f_i·f_j / C²)`` over the positions of relu3_1.
-
-    How alike each place of the picture is to every other is structure without colour (Chung et al. 2024, StyleID; the sum
-    over positions as in its published program, which takes torchvision's VGG-19: compare only figures of one program).
+def log_self_similarity(features: Tensor, step: int = 1) -> Tensor:
+    """``log S_ij``, ``S_i = softmax_j(f_i·f_j / C²)``: how alike each position i is to every position j.
 
     Args:
-        output: ``(1, C, H, W)`` relu3_1 features of mean activation about 1.
-        content: the same of the content.
-        step: the sum is estimated from every ``step``-th position i in both directions (j always runs over all).
+        features: ``(1, C, H, W)`` of mean activation about 1.
+        step: only every ``step``-th position i in both directions is taken.
+
+    Returns:
+        ``(positions i, H·W)`` float64, as similarities differ in the fourth digit only.
     """
-    channels, height, width = output.shape[1:]
-    rows_o, rows_c = (features[0].float().flatten(1).T / channels for features in (output, content))
-    positions = torch.arange(height * width, device=output.device)
-    picked = positions.view(height, width)[step // 2 :: step, step // 2 :: step].flatten()
-    total = 0.0
-    for part in picked.split(128):
-        # Similarities differ in the fourth digit only, so their logarithms are taken in float64.
-        log_o = (rows_o[part] @ rows_o.T).double().log_softmax(dim=1)
-        log_c = (rows_c[part] @ rows_c.T).double().log_softmax(dim=1)
-        total += float(F.kl_div(log_o, log_c, reduction="sum", log_target=True))
-    return total / len(picked) * len(positions)
+    channels, height, width = features.shape[1:]
+    rows = features[0].float().flatten(1).T / channels
+    positions = torch.arange(height * width, device=features.device).view(height, width)
+    picked = positions[step // 2 :: step, step // 2 :: step].flatten()
+    return (rows[picked] @ rows.T).double().log_softmax(dim=1)
+
+
+def content_feature_structural_distance(output: Tensor, content: Tensor) -> float:
+    """CFSD: ``Σ_i KL(S_i(content) ‖ S_i(output))`` over the positions of relu3_1, from :func:`log_self_similarity`.
+
+    What in a picture is like what is its structure, whatever the colours (Chung et al. 2024, StyleID; the sum over positions
+    as in its published program, which takes torchvision's VGG-19: compare only figures of one program). Where only some
+    positions i were taken, the sum is estimated from them.
+    """
+    return float(F.kl_div(output, content, reduction="batchmean", log_target=True)) * output.shape[1]
 
 
 def projected_quantiles(features: Tensor, projections: int = PROJECTIONS, quantiles: int = QUANTILES) -> Tensor:
@@ -165,7 +169,7 @@ def color_histogram_distance(output: Tensor, style: Tensor) -> float:
     return math.sqrt(max(0.0, 1.0 - float((output * style).sqrt().sum())))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # hashed by identity, for the cache of self-similarities
 class PictureFeatures:
     """What the metrics need of a picture: ``maps`` and ``luma`` where it is content, the rest where it is style."""
 
@@ -204,6 +208,8 @@ class PairMetrics:
         for layer in STYLE_LAYERS:
             mean = means[layer.replace("relu", "conv")].to(device)
             self.scales[layer] = torch.where(mean > MINIMUM_MEAN_ACTIVATION, mean, 1.0)
+        # 134 MB each at 512 × 512: one for the content, which several outputs are compared with, one for the output.
+        self.self_similarity = lru_cache(maxsize=2)(self._self_similarity)
 
     @torch.inference_mode()
     def features(self, image: Image.Image) -> PictureFeatures:
@@ -225,17 +231,19 @@ class PairMetrics:
             variation=float(total_variation(picture[None])),
         )
 
+    def _self_similarity(self, features: PictureFeatures) -> Tensor:
+        scale = self.scales[STRUCTURE_LAYER].view(1, -1, 1, 1)
+        return log_self_similarity(features.maps[STRUCTURE_LAYER] / scale, STRUCTURE_STEP)
+
     @torch.inference_mode()
     def compare(self, output: PictureFeatures, content: PictureFeatures, style: PictureFeatures) -> dict[str, float]:
         """Figures of one output, by name, in the order of a table. All three pictures are of one size."""
-        scale = self.scales[STRUCTURE_LAYER].view(1, -1, 1, 1)
-        structure = [features.maps[STRUCTURE_LAYER] / scale for features in (output, content)]
         return {
             "content": relative_content_distance(output.maps, content.maps),
             "style": relative_style_distance(output.statistics, style.statistics),
             "gram": relative_gram_distance(output.grams, style.grams),
             "ssim": structural_similarity(output.luma, content.luma),
-            "cfsd": content_feature_structural_distance(structure[0], structure[1], STRUCTURE_STEP),
+            "cfsd": content_feature_structural_distance(self.self_similarity(output), self.self_similarity(content)),
             "sliced_wasserstein": sliced_wasserstein_distance(output.quantiles, style.quantiles),
             "color_histogram": color_histogram_distance(output.histogram, style.histogram),
             "total_variation": output.variation,

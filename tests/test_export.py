@@ -16,7 +16,9 @@ from nst.export import export
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> onnxruntime.InferenceSession:
-    path: Path = export(OmegaConf.create({"ckpt": "vgg19", "output": str(tmp_path_factory.mktemp("onnx") / "vgg19.onnx")}))
+    path: Path = export(
+        OmegaConf.create({"ckpt": "vgg19", "output": str(tmp_path_factory.mktemp("onnx") / "vgg19.onnx")})
+    )
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
