@@ -22,7 +22,7 @@ from nst.metrics import MINIMUM_SIDE, PairMetrics, PictureFeatures
 from nst.peak_memory import peak_memory
 from nst.perceptual_metrics import PerceptualMetrics
 from nst.samples import SAMPLES
-from nst.stylizer import _device
+from nst.stylizer import choose_device
 
 CACHED_PICTURES = 64  # whose features are kept whole: 30 MB each at 512 × 512
 Figures = dict[str, float]
@@ -47,7 +47,7 @@ def evaluate(cfg: DictConfig) -> list[dict[str, Any]]:
     if cfg.save_pictures or cfg.outputs:
         _require_names(pairs)
     rows = build_rows(cfg, pairs)
-    device = _device(cfg.device)
+    device = choose_device(cfg.device)
     perceptual = PerceptualMetrics(device)
     if perceptual.missing:
         print(f"left out, as these are not in {perceptual.folder}: {', '.join(perceptual.missing)}")

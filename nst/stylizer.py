@@ -43,7 +43,7 @@ class Stylizer:
     def __init__(self, network: BaseNetwork, device: str | torch.device | None = None, precision: str = "auto") -> None:
         if precision not in PRECISIONS:
             raise UserError(f"unknown precision {precision!r}: choose from {', '.join(PRECISIONS)}.")
-        self.device = _device(device)
+        self.device = choose_device(device)
         self.network = network.eval().requires_grad_(False).to(self.device).to(memory_format=torch.channels_last)
         fast = precision == "auto" and has_fast_bfloat16(self.device)
         self.dtype = torch.bfloat16 if fast or precision == "bfloat16" else torch.float32
@@ -180,7 +180,12 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
 
 
-def _device(name: str | torch.device | None) -> torch.device:
+def choose_device(name: str | torch.device | None) -> torch.device:
+    """The device of that name; by default a GPU where there is one.
+
+    Raises:
+        UserError: there is no such device here.
+    """
     try:
         device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
         torch.empty(0, device=device)

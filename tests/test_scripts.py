@@ -118,6 +118,17 @@ def test_train_runs_on_the_samples_and_says_so(tmp_path: Path) -> None:
     assert list(tmp_path.glob("outputs/train/impressionism/*/model.safetensors"))
 
 
+def test_a_sweep_makes_a_run_for_every_value(tmp_path: Path) -> None:
+    sizes = [f"data.{name}=64" for name in ("crop", "content_size", "style_size", "validation_size")]
+    small = [*sizes, "data.validation_pairs=1", "data.batch_size=1", "data.workers=0", "decoder=slim"]
+    arguments = ["-m", "optimizer.lr=1e-3,1e-4", "trainer.max_steps=1", "trainer.val_check_interval=1", *small]
+    done = run("train.py", *arguments, "run_name=sweep", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    configs = (tmp_path / "outputs").rglob("config.yaml")
+    rates = {line.split()[-1] for path in configs for line in path.read_text().splitlines() if line.startswith("  lr:")}
+    assert rates == {"0.001", "0.0001"}
+
+
 def test_train_names_the_movements_that_have_pictures(tmp_path: Path) -> None:
     done = run("train.py", "style=baroque", cwd=tmp_path)
     assert done.returncode == 2
