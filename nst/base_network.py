@@ -45,6 +45,7 @@ class BaseNetwork(nn.Module):
         style_layers: layers a StyleCode must have, shallow to deep.
         levels: number of values that ``alpha`` may have.
         content_strides: strides of the content features.
+        border: pixels by which pictures are extended before they are encoded, and that are cut off again.
         margins: how far, in pixels, the content features and how far the output look beyond a position.
 
     Args:
@@ -58,6 +59,7 @@ class BaseNetwork(nn.Module):
     levels: int
     content_strides: tuple[int, ...]
     margins: tuple[int, int]
+    border: int = 0
 
     def __init__(self, style_encoder: Mapping[str, Any]) -> None:
         super().__init__()

@@ -30,6 +30,7 @@ class Encoder(nn.Module):
     out_channels: tuple[int, ...]
     strides: tuple[int, ...]
     trainable_from: str | None  # first layer that training changes, None if none
+    zero_padded: bool = False  # whether features near the border look different from those inside
 
     def features(self, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         """The named layers' features of ``(B, 3, H, W)`` RGB pictures in [0, 1], each ``(B, C_l, H_l, W_l)``."""
@@ -110,6 +111,7 @@ class VGG19(Encoder):
             raise UserError(f"unknown encoder padding {padding!r}: choose zeros or reflect.")
         self.layers = tuple(layers)
         self.padding = padding
+        self.zero_padded = padding == "zeros"
         self.normalized = normalized
         self.weights = str(weights)
         self.trainable_from = trainable_from

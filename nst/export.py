@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from nst.base_network import BaseNetwork
 from nst.checkpoints import load_model
 from nst.errors import UserError
+from nst.images import crop
 
 OPSET = 18
 
@@ -26,21 +27,23 @@ class ExportedNetwork(nn.Module):
 
     def forward(self, content: Tensor, style: Tensor, alpha: Tensor) -> Tensor:
         """``(1, 3, H, W)`` and ``(1, 3, h, w)`` RGB in [0, 1], ``(1,)`` in [0, 1] → ``(1, 3, H, W)``."""
-        height, width = content.shape[2:]
-        padded = _pad(_pad(content, 2, 2 * self.network.stride), 3, 2 * self.network.stride)
-        return self.network(padded, style, alpha)[:, :, :height, :width].clamp(0, 1)
+        size = (content.shape[2], content.shape[3])
+        border, multiple = self.network.border, 2 * self.network.stride
+        padded = _pad(_pad(content, 2, multiple, border), 3, multiple, border)
+        return crop(self.network(padded, style, alpha), size, border).clamp(0, 1)
 
 
-def _pad(batch: Tensor, dim: int, multiple: int) -> Tensor:
+def _pad(batch: Tensor, dim: int, multiple: int, border: int) -> Tensor:
     """:func:`nst.images.pad_to_multiple` without a decision that depends on the size, which a graph cannot take."""
     length = batch.shape[dim]
-    position = torch.arange((length + multiple - 1) // multiple * multiple, device=batch.device)
+    padded = (length + 2 * border + multiple - 1) // multiple * multiple
+    position = torch.abs(torch.arange(padded, device=batch.device) - border)
     return batch.index_select(dim, torch.minimum(position, 2 * length - 2 - position))
 
 
 def export(cfg: DictConfig) -> Path:
     """Write the model of ``cfg.ckpt`` as ONNX to ``cfg.output``: inputs ``content``, ``style`` and ``alpha``, output
-    ``stylized``, float32; any height and width of at least 16 pixels.
+    ``stylized``, float32; any height and width of at least 48 pixels.
 
     Raises:
         UserError: no such model, the extra ``export`` is not installed, or the file cannot be written.
@@ -53,7 +56,7 @@ def export(cfg: DictConfig) -> Path:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     module = ExportedNetwork(load_model(cfg.ckpt)).eval()
     example = (torch.rand(1, 3, 80, 112), torch.rand(1, 3, 96, 64), torch.ones(1))
-    height, width = torch.export.Dim("height", min=16, max=65536), torch.export.Dim("width", min=16, max=65536)
+    height, width = torch.export.Dim("height", min=48, max=65536), torch.export.Dim("width", min=48, max=65536)
     style_height = torch.export.Dim("style_height", min=16, max=65536)
     style_width = torch.export.Dim("style_width", min=16, max=65536)
     path = Path(cfg.output)

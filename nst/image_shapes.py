@@ -141,8 +141,9 @@ def require_side(image: Image.Image, minimum: int, name: str) -> None:
         )
 
 
-def pad_to_multiple(batch: Tensor, multiple: int) -> tuple[Tensor, tuple[int, int]]:
-    """Extend pictures to the right and downwards by reflection until both sides are multiples of a number.
+def pad_to_multiple(batch: Tensor, multiple: int, border: int = 0) -> tuple[Tensor, tuple[int, int]]:
+    """Extend pictures by reflection: by ``border`` on every side, then to the right and downwards until both sides are
+    multiples of a number.
 
     The reflection does not repeat the edge pixel, and goes back and forth in pictures smaller than what is missing (as
     ``numpy.pad(mode="reflect")`` does); a side of one pixel is repeated.
@@ -150,28 +151,29 @@ def pad_to_multiple(batch: Tensor, multiple: int) -> tuple[Tensor, tuple[int, in
     Args:
         batch: (B, C, H, W).
         multiple: at least 1.
+        border: pixels, at least 0.
 
     Returns:
         The padded batch (``batch`` itself where nothing is missing) and the original (H, W) for :func:`crop`.
     """
     height, width = batch.shape[-2:]
     for dim, length in ((-2, height), (-1, width)):
-        if length % multiple:
-            padded = length + multiple - length % multiple
-            batch = batch.index_select(dim, _reflected(length, padded).to(batch.device))
+        padded = -(-(length + 2 * border) // multiple) * multiple
+        if padded > length:
+            batch = batch.index_select(dim, _reflected(length, border, padded).to(batch.device))
     return batch, (height, width)
 
 
-def crop(batch: Tensor, size: tuple[int, int]) -> Tensor:
-    """Undo :func:`pad_to_multiple`: the top left (H, W) = ``size`` of a (B, C, H', W') batch, as a view."""
+def crop(batch: Tensor, size: tuple[int, int], border: int = 0) -> Tensor:
+    """Undo :func:`pad_to_multiple`: the (H, W) = ``size`` that starts ``border`` pixels in, as a view."""
     height, width = size
-    return batch[..., :height, :width]
+    return batch[..., border : border + height, border : border + width]
 
 
-def _reflected(length: int, padded: int) -> Tensor:
-    """Positions 0 ... length - 1, then back and forth, ``padded`` of them: 0 1 2 3 2 1 0 1 for (4, 8)."""
+def _reflected(length: int, border: int, padded: int) -> Tensor:
+    """Positions -border, …, 0 … length - 1, then back and forth, ``padded`` of them: 1 0 1 2 3 2 1 0 for (4, 1, 8)."""
     period = max(1, 2 * (length - 1))
-    position = torch.arange(padded) % period
+    position = torch.arange(-border, padded - border) % period
     return torch.minimum(position, period - position)
 
 

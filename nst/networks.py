@@ -18,6 +18,7 @@ from nst.fusion import Alpha, MultiScaleFusion
 from nst.statistics import Statistics
 from nst.style_code import StyleCode
 
+ZERO_PADDED_BORDER = 16  # beyond it, the frame that zero padding in the encoder would leave is not seen
 MASK_TOLERANCE = 1e-3  # masks that miss a sum of 1 by less leave nothing unstylized
 
 
@@ -64,6 +65,7 @@ class StyleTransferNetwork(BaseNetwork):
         self.decoder = Decoder(widths, **{key: value for key, value in decoder.items() if key != "widths"})
         self.content_layers = self.fusion.layers
         self.style_layers, self.levels, self.content_strides = self.fusion.layers, len(layers), tuple(strides)
+        self.border = ZERO_PADDED_BORDER if self.content_encoder.zero_padded else 0
         reach = max(self.content_encoder.margin(layer) for layer in layers)
         self.margins = (reach, reach + self.decoder.margin)
 

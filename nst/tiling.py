@@ -110,8 +110,9 @@ def render(
     device = next(network.parameters()).device
     original_size = (picture.shape[2], picture.shape[3])
     multiple = 2 * network.stride  # two positions at the deepest stride is the least that reflection padding needs
-    picture, _ = pad_to_multiple(picture, multiple)
-    masks = [None if region.mask is None else pad_to_multiple(region.mask, multiple)[0] for region in regions]
+    border = network.border
+    picture, _ = pad_to_multiple(picture, multiple, border)
+    masks = [None if region.mask is None else pad_to_multiple(region.mask, multiple, border)[0] for region in regions]
     height, width = picture.shape[2:]
     side = tile_side(tile, height, width)
 
@@ -140,7 +141,7 @@ def render(
     if len(first_pass) == 1:
         features = encode(first_pass[0])
         all_statistics = [[s.statistics() for s in _sums(network, features, first_pass[0], mask)] for mask in masks]
-        return crop(decode(first_pass[0], features), original_size)
+        return crop(decode(first_pass[0], features), original_size, border)
 
     totals: list[list[Sums]] = [[] for _ in masks]
     for part in first_pass:
@@ -153,7 +154,7 @@ def render(
     for part in parts(height, width, side, full_margin, network.stride):
         rows, columns = part.inner_slices
         result[:, :, rows, columns] = decode(part, encode(part))
-    return crop(result, original_size)
+    return crop(result, original_size, border)
 
 
 def _sums(network: BaseNetwork, features: Sequence[Tensor], part: Part, mask: Tensor | None) -> list[Sums]:
