@@ -44,6 +44,7 @@ class StyleTransferDataModule(pl.LightningDataModule):
         movements: sub-folders to use; ``None`` takes all.
         crop, content_size, style_size, flip, squash, seed: see :class:`nst.data.pairs.PairDataset`.
         batch_size: pairs a step and process.
+        distinct_samples: start again after so many pairs; ``None``: never.
         samples_per_epoch: pairs that count as an epoch, over all processes.
         validation_fraction: share of pictures held out.
         validation_pairs: number of fixed pairs.
@@ -63,6 +64,7 @@ class StyleTransferDataModule(pl.LightningDataModule):
         flip: bool = True,
         squash: bool = False,
         batch_size: int = 4,
+        distinct_samples: int | None = None,
         samples_per_epoch: int = 2000,
         validation_fraction: float = 0.05,
         validation_pairs: int = 16,
@@ -74,7 +76,7 @@ class StyleTransferDataModule(pl.LightningDataModule):
         super().__init__()
         self.content_dir, self.style_dir, self.movements = Path(content_dir), Path(style_dir), movements
         self.crop, self.content_size, self.style_size = crop, content_size, style_size
-        self.flip, self.squash, self.seed = flip, squash, seed
+        self.flip, self.squash, self.seed, self.distinct_samples = flip, squash, seed, distinct_samples
         self.batch_size, self.samples_per_epoch, self.workers = batch_size, samples_per_epoch, workers
         self.validation_fraction, self.validation_pairs = validation_fraction, validation_pairs
         self.validation_size = validation_size
@@ -115,6 +117,7 @@ class StyleTransferDataModule(pl.LightningDataModule):
             self.squash,
             self.seed,
             self.report,
+            self.distinct_samples,
         )
         replicas, rank, steps = 1, 0, 0
         if self.trainer is not None:

@@ -52,6 +52,7 @@ class PairDataset(Dataset[dict[str, Tensor]]):
         squash: resize to a square instead of keeping the aspect ratio.
         seed: of everything random.
         report: where unreadable pictures are listed; they are replaced by their successors.
+        distinct_samples: start again after so many samples, to see whether a network can learn those; ``None``: never.
     """
 
     def __init__(
@@ -65,15 +66,19 @@ class PairDataset(Dataset[dict[str, Tensor]]):
         squash: bool,
         seed: int,
         report: UnreadableReport,
+        distinct_samples: int | None = None,
     ) -> None:
         self.contents, self.crop, self.flip, self.squash, self.seed = contents, crop, flip, squash, seed
         self.content_size, self.style_size, self.report = content_size, style_size, report
+        self.distinct_samples = distinct_samples
         self.movements = [list(paths) for _, paths in sorted(styles.items())]
         counts = np.sqrt([len(paths) for paths in self.movements])
         self.chances = counts / counts.sum()
         self._orders: dict[int, np.ndarray] = {}
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
+        if self.distinct_samples:
+            index %= self.distinct_samples
         random = np.random.default_rng([self.seed, 1, index])
         turn, place = divmod(index, len(self.contents))
         content = self._read(self.contents, int(self._order(turn)[place]), self.content_size, random)

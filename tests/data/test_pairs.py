@@ -225,3 +225,10 @@ def test_batches_are_stacked_in_channels_last_memory() -> None:
     for name in ("content", "style"):
         assert torch.equal(batch[name], torch.stack([sample[name] for sample in samples]))
         assert batch[name].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_limited_number_of_distinct_samples_comes_again_and_again(write_pictures: Write, tmp_path: Path) -> None:
+    pictures = write_pictures("a.png", "b.png", "c.png", width=40, height=32)
+    few = dataset(pictures, {"x": pictures}, tmp_path, distinct_samples=2)
+    assert torch.equal(few[0]["content"], few[4]["content"]) and torch.equal(few[1]["style"], few[3]["style"])
+    assert not torch.equal(few[0]["content"], few[1]["content"])

@@ -1,0 +1,75 @@
+"""FastNetwork: it looks as far as it says, forgets the style at alpha 0, and gives regions their own style."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+import torch
+
+from nst.base_network import Region
+from nst.fast_network import FastNetwork
+from nst.networks import build
+from nst.tiling import render
+
+
+@pytest.fixture(scope="module")
+def network() -> FastNetwork:
+    torch.manual_seed(0)
+    encoder = {"name": "vgg19", "layers": ["relu1_1", "relu2_1"]}
+    widths, blocks = {1: 8, 2: 8, 4: 12, 8: 16}, {4: 1, 8: 2}
+    network = build({"architecture": "fast", "style_encoder": encoder, "widths": widths, "blocks": blocks, "hidden": 8})
+    assert isinstance(network, FastNetwork)
+    for name, parameter in network.named_parameters():
+        if name.endswith(("second.weight", "predictor.2.weight", "to_picture.weight")):
+            torch.nn.init.normal_(parameter, std=0.1)  # these start at (nearly) nothing, which would hide mistakes
+    return network.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> torch.Tensor:
+    return torch.rand(3, 1, 3, 136, 152, generator=torch.Generator().manual_seed(2))
+
+
+def test_tiles_give_what_the_whole_picture_gives(network: FastNetwork, pictures: torch.Tensor) -> None:
+    regions = [Region(network.encode_style(pictures[1]))]
+    whole = render(network, pictures[0], regions, 1.0, "off", contextlib.nullcontext)
+    tiled = render(network, pictures[0], regions, 1.0, 64, contextlib.nullcontext)
+    assert float(whole.std()) > 1e-2
+    # A channel that hardly fires is scaled up a hundredfold, and its rounding with it.
+    assert float((whole - tiled).abs().mean()) < 1e-5 and float((whole - tiled).abs().max()) < 5e-3
+
+
+def test_alpha_zero_forgets_the_style(network: FastNetwork, pictures: torch.Tensor) -> None:
+    content, codes = pictures[0], [network.encode_style(style) for style in pictures[1:]]
+    at_zero = [network(content, code, alpha=0.0) for code in codes]
+    at_one = [network(content, code, alpha=1.0) for code in codes]
+    assert torch.equal(*at_zero) and not torch.allclose(*at_one, atol=1e-2)
+    half = network(content, codes[0], alpha=torch.tensor([0.5]))
+    assert torch.allclose(half, network(content, codes[0], alpha=[0.5, 0.5, 0.5]), atol=1e-6)
+
+
+def test_light_features_take_the_predicted_statistics(network: FastNetwork, pictures: torch.Tensor) -> None:
+    content, code = pictures[0], network.encode_style(pictures[1])
+    features = network.encode_content(content)
+    maps = network._modulations(code, network.content_statistics(features), 1.0)
+    other = network._modulations(code, network.content_statistics(network.encode_content(pictures[2])), 1.0)
+    for level, affine, features_2, affine_2 in zip(
+        features, maps, network.encode_content(pictures[2]), other, strict=False
+    ):
+        first, second = affine(level), affine_2(features_2)  # two contents, one target
+        assert torch.allclose(first.mean((2, 3)), second.mean((2, 3)), atol=1e-3)
+        alive = level.std((0, 2, 3)) > 1e-2  # a channel that never fires has no deviation to change
+        assert torch.allclose(first.std((2, 3))[:, alive], second.std((2, 3))[:, alive], rtol=0.05)
+
+
+def test_each_region_has_its_own_style(network: FastNetwork, pictures: torch.Tensor) -> None:
+    content, codes = pictures[0], [network.encode_style(style) for style in pictures[1:]]
+    statistics = network.content_statistics(network.encode_content(content))
+    features = network.encode_content(content)
+    ones = torch.ones(1, 1, *content.shape[2:])
+    alone = network.decode(features, codes[0], 1.0, statistics)
+    everywhere = network.decode_regions(features, [Region(codes[0], ones, statistics)])
+    assert torch.allclose(everywhere, alone, atol=1e-5)
+    unpainted = network.decode_regions(features, [Region(codes[0], 0 * ones, statistics)])
+    assert torch.allclose(unpainted, network.decode(features, codes[0], 0.0, statistics), atol=1e-5)
