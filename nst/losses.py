@@ -127,6 +127,14 @@ class Term(nn.Module):
                 raise UserError(f"unknown loss layer {name!r}: choose from {', '.join(vgg19_layer_names())}.")
 
     def forward(self, inputs: LossInputs, reduction: str) -> Tensor:
+        """``Σ_l λ_l · distance`` at layer l; a scalar, the mean over the batch."""
+        total = inputs.output.new_zeros(())
+        for layer, layer_weight in self.layers.items():
+            total = total + layer_weight * self.distance(inputs, layer, reduction)
+        return total
+
+    def distance(self, inputs: LossInputs, layer: str, reduction: str) -> Tensor:
+        """The term at one layer."""
         raise NotImplementedError
 
 
@@ -144,39 +152,29 @@ class ContentTerm(Term):
             raise UserError(f"unknown content target {target!r}: choose content or adain.")
         self.target, self.instance_norm = target, instance_norm
 
-    def forward(self, inputs: LossInputs, reduction: str) -> Tensor:
-        total = inputs.output.new_zeros(())
-        for layer, layer_weight in self.layers.items():
-            features, target = inputs.output_features.map(layer), inputs.content_features.map(layer)
-            if self.target == "adain":
-                style, content = inputs.style_features.statistics(layer), inputs.content_features.statistics(layer)
-                target = adaptive_instance_norm(target, style, content)
-            if self.instance_norm:
-                features, target = nn.functional.instance_norm(features), nn.functional.instance_norm(target)
-            total = total + layer_weight * content_distance(features, target, reduction)
-        return total
+    def distance(self, inputs: LossInputs, layer: str, reduction: str) -> Tensor:
+        features, target = inputs.output_features.map(layer), inputs.content_features.map(layer)
+        if self.target == "adain":
+            style, content = inputs.style_features.statistics(layer), inputs.content_features.statistics(layer)
+            target = adaptive_instance_norm(target, style, content)
+        if self.instance_norm:
+            features, target = nn.functional.instance_norm(features), nn.functional.instance_norm(target)
+        return content_distance(features, target, reduction)
 
 
 class StyleTerm(Term):
     """``Σ_l λ_l E_l``, E_l the distance of Gram matrices (Gatys et al. 2016, equation 5)."""
 
-    def forward(self, inputs: LossInputs, reduction: str) -> Tensor:
-        total = inputs.output.new_zeros(())
-        for layer, layer_weight in self.layers.items():
-            gram, target = inputs.output_features.gram(layer), inputs.style_features.gram(layer)
-            total = total + layer_weight * gram_distance(gram, target, reduction)
-        return total
+    def distance(self, inputs: LossInputs, layer: str, reduction: str) -> Tensor:
+        return gram_distance(inputs.output_features.gram(layer), inputs.style_features.gram(layer), reduction)
 
 
 class MomentTerm(Term):
     """``Σ_l λ_l`` distance of means and standard deviations (Huang & Belongie 2017)."""
 
-    def forward(self, inputs: LossInputs, reduction: str) -> Tensor:
-        total = inputs.output.new_zeros(())
-        for layer, layer_weight in self.layers.items():
-            statistics, target = inputs.output_features.statistics(layer), inputs.style_features.statistics(layer)
-            total = total + layer_weight * moment_distance(statistics, target, reduction)
-        return total
+    def distance(self, inputs: LossInputs, layer: str, reduction: str) -> Tensor:
+        output, style = inputs.output_features.statistics(layer), inputs.style_features.statistics(layer)
+        return moment_distance(output, style, reduction)
 
 
 class TotalVariationTerm(Term):
