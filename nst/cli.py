@@ -31,7 +31,7 @@ def one_line_errors(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def entry_point(main: Callable[[], Any]) -> None:
     """Run a ``@hydra.main`` function; a config that Hydra refuses (it prints why) exits with 2 instead of 1."""
-    # Large memory pages for torch's CPU tensors (Linux): a sixth off a training step, most of it page faults.
+    # Large memory pages for torch's CPU tensors (Linux): far fewer page faults.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     try:
         main()

@@ -89,7 +89,7 @@ def mean_and_gram(features: Tensor) -> tuple[Tensor, Tensor]:
 class _MeanAndGram(torch.autograd.Function):
     """Both sums with the gradient ``dV = V (dG + dGᵀ)/M + dμ/M`` as one matrix product in the features' own type.
 
-    Left to autograd, the same takes two products in float32 and four copies of the features, a third of a training step.
+    Left to autograd, the same takes two products in float32 and four copies of the features.
     """
 
     @staticmethod
