@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -10,12 +12,34 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nst.base_network import BaseNetwork, Region
-from nst.decoder import convolution
 from nst.fusion import Alpha, adain_affine, alpha_per_level
 from nst.statistics import Statistics
 from nst.style_code import StyleCode
 
-STRIDES = (2, 4, 8)
+STRIDES = (1, 2, 4, 8)
+BORDER = 8  # pixels: what zero padding does to a border stays in the part that is cut off
+DEVIATION_OFFSET = math.log(math.expm1(1.0))  # softplus of it is 1: the deviation where the MLP says 0
+FEATURE_EPSILON = 1e-3  # added to the features' variance: a channel that hardly fires is not scaled up a hundredfold
+
+
+def convolution(in_channels: int, out_channels: int, kernel_size: int = 3) -> nn.Conv2d:
+    """A size-keeping convolution with zero padding, which costs nothing, He-initialised."""
+    layer = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer
+
+
+def upsampled_convolution(x: Tensor, layer: nn.Conv2d) -> Tensor:
+    """``layer(F.interpolate(x, scale_factor=2))`` of a 3×3 convolution, computed before the upsampling.
+
+    Of the three taps along a side two fall on the same pixel of ``x``, so each of the four output positions in a pixel has
+    a kernel of sums. A quarter of the work, and the large map of many channels is never made.
+    """
+    fold = layer.weight.new_tensor([[[1, 0, 0], [0, 1, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 0], [0, 0, 1]]])
+    weight = torch.einsum("oiyx,ahy,bwx->oabihw", layer.weight, fold, fold).flatten(0, 2)
+    bias = None if layer.bias is None else layer.bias.repeat_interleave(4)
+    return F.pixel_shuffle(F.conv2d(x, weight, bias, padding=1), 2)
 
 
 class Affine(NamedTuple):
@@ -25,7 +49,7 @@ class Affine(NamedTuple):
     shift: Tensor
 
     def __call__(self, features: Tensor) -> Tensor:
-        return features * self.scale.to(features.dtype) + self.shift.to(features.dtype)
+        return torch.addcmul(self.shift.to(features.dtype), features, self.scale.to(features.dtype))
 
 
 class _Block(nn.Module):
@@ -41,37 +65,37 @@ class _Block(nn.Module):
 
 
 class _ContentEncoder(nn.Module):
-    """Pixel-unshuffle stem and a few convolutions: features at strides 2, 4 and 8."""
+    """The picture itself, then one convolution a halving: features at strides 1, 2, 4 and 8."""
 
     def __init__(self, widths: Mapping[int, int]) -> None:
         super().__init__()
-        self.stem = convolution(3 * 4, widths[2])
-        self.quarter = nn.Sequential(
-            convolution(4 * widths[2], widths[4]), nn.ReLU(inplace=True), convolution(widths[4], widths[4])
-        )
-        self.eighth = nn.Sequential(
-            convolution(4 * widths[4], widths[8]), nn.ReLU(inplace=True), convolution(widths[8], widths[8])
+        sizes = (3, widths[2], widths[4], widths[8])
+        self.halvings = nn.ModuleList(
+            nn.Conv2d(before, after, kernel_size=4, stride=2, padding=1) for before, after in pairwise(sizes)
         )
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
-        half = F.relu(self.stem(F.pixel_unshuffle(pictures - 0.5, 2)))
-        quarter = F.relu(self.quarter(F.pixel_unshuffle(half, 2)))
-        return [half, quarter, F.relu(self.eighth(F.pixel_unshuffle(quarter, 2)))]
+        features = [pictures.contiguous()]  # three channels: a plane each is faster
+        x = pictures.contiguous(memory_format=torch.channels_last) - 0.5
+        for layer in self.halvings:
+            x = F.relu(layer(x))
+            features.append(x)
+        return features
 
 
 class FastNetwork(BaseNetwork):
     """Residual bodies at 1/8 and 1/4 resolution, modulated by a StyleCode of VGG-19 statistics.
 
     A style is encoded through VGG-19 once; from its statistics a small MLP predicts the mean and deviation that the light
-    encoder's features are given at each stride (as AdaIN does), and a scale and shift for every residual block. Nothing
-    inside is normalised, so tiles need only the encoder features' statistics. The last convolutions work at 1/2 and full
-    resolution: a pixel-shuffle output would leave a grid.
+    encoder's features are given at each stride (as AdaIN does), the picture's own colours among them, and a scale and
+    shift for every residual block. Nothing inside is normalised, so tiles need only the encoder features' statistics. The
+    last convolutions work at 1/2 and full resolution: a pixel-shuffle output would leave a grid.
 
     At alpha 0 the features keep their own statistics and the blocks their input: that is trained to reconstruct.
 
     Args:
         style_encoder: see :class:`BaseNetwork`; its layers are the StyleCode's.
-        widths: stride → channels, for strides 1, 2, 4 and 8.
+        widths: stride → channels, for strides 2, 4 and 8.
         blocks: stride → residual blocks, for strides 4 and 8.
         hidden: width of the MLP.
     """
@@ -91,23 +115,24 @@ class FastNetwork(BaseNetwork):
         self.light_encoder = _ContentEncoder(widths)
         self.blocks = {stride: blocks[stride] for stride in (8, 4)}
         self.bodies = nn.ModuleList(_Block(widths[stride]) for stride in (8, 4) for _ in range(blocks[stride]))
-        self.up = nn.ModuleDict({str(stride): convolution(widths[stride], widths[stride // 2]) for stride in (8, 4, 2)})
+        self.up = nn.ModuleDict({str(stride): convolution(widths[stride], widths[stride // 2]) for stride in (8, 4)})
         self.skips = nn.ModuleDict({str(stride): nn.Conv2d(widths[stride], widths[stride], 1) for stride in (4, 2)})
-        self.at_half, self.at_full = convolution(widths[2], widths[2]), convolution(widths[1], widths[1])
-        self.to_picture = convolution(widths[1], 3)
+        self.at_half, self.before_full = convolution(widths[2], widths[2]), convolution(widths[2], widths[2])
+        self.to_picture = convolution(widths[2], 3)
         nn.init.normal_(self.to_picture.weight, std=1e-3)
-        nn.init.constant_(self.to_picture.bias, 0.5)  # type: ignore[arg-type]
 
         # What the MLP predicts: mean and deviation a stride, then scale and shift a block.
-        self.sizes = [widths[stride] for stride in STRIDES]
+        self.sizes = [3, *(widths[stride] for stride in STRIDES[1:])]
         self.sizes += [widths[stride] for stride in (8, 4) for _ in range(blocks[stride])]
         inputs = 2 * sum(self.style_encoder.out_channels)
         self.predictor = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, 2 * sum(self.sizes)))
         nn.init.normal_(self.predictor[2].weight, std=1e-2)  # type: ignore[arg-type]
         nn.init.zeros_(self.predictor[2].bias)  # type: ignore[arg-type]
-        encoder = 2 + 2 * 4 + 2 * 8  # a position of its resolution a 3×3 convolution
-        body = 8 * (2 * blocks[8] + 1) + 4 * (2 * blocks[4] + 1) + 2 * (1 + 1) + 2
-        self.margins = (encoder, encoder + body)
+        # Colours start with the mean and deviation of usual pictures: (0.5, 0.25).
+        self.predictor[2].bias.data[:6] = torch.tensor(3 * [math.log(math.expm1(0.25)) - DEVIATION_OFFSET] + 3 * [0.5])
+        encoder = 2 + 4  # a position of its resolution a 3×3 convolution
+        body = 8 * (2 * blocks[8] + 1) + 4 * (2 * blocks[4] + 1) + 2 * 2 + 1
+        self.margins, self.border = (encoder + 8, encoder + 8 + body), BORDER
 
     def encode_content(self, pictures: Tensor) -> list[Tensor]:
         return self.light_encoder(pictures)
@@ -150,8 +175,10 @@ class FastNetwork(BaseNetwork):
             maps = []
             for index, (scale, shift) in enumerate(zip(predicted[::2], predicted[1::2], strict=True)):
                 if index < len(STRIDES):
-                    target = Statistics(shift, F.softplus(scale + 0.5413))  # deviation 1 where the MLP says 0
-                    scale, shift = adain_affine(target, content[index])
+                    target = Statistics(shift, F.softplus(scale + DEVIATION_OFFSET))
+                    mean, deviation = content[index]
+                    deviation = (deviation.square() + FEATURE_EPSILON).sqrt()
+                    scale, shift = adain_affine(target, Statistics(mean, deviation))
                     degree = alphas[index]
                     scale = degree * scale + (1 - degree)
                 else:
@@ -172,5 +199,7 @@ class FastNetwork(BaseNetwork):
             x = block(x, modulation)
         x = F.interpolate(F.relu(self.up["4"](x)), scale_factor=2, mode="nearest")
         x = F.relu(self.at_half(x + self.skips["2"](levels[2][1](levels[2][0]))))
-        x = F.interpolate(F.relu(self.up["2"](x)), scale_factor=2, mode="nearest")
-        return self.to_picture(F.relu(self.at_full(x)))
+        x = upsampled_convolution(F.relu(self.before_full(x)), self.to_picture)
+        affine = levels[1][1]
+        picture, scale, shift = levels[1][0].to(x.dtype), affine.scale.to(x.dtype), affine.shift.to(x.dtype)
+        return (x + shift).addcmul_(picture, scale)

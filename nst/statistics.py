@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-CHUNK = 1024  # positions converted to float32 at a time, so that the copy stays in the cache
+CHUNK = 1024  # positions converted to float32 at a time, so that the copy stays in the cache: at least so many, …
+CHUNK_VALUES = 2**17  # … and as many as make so many values
 EPSILON = 1e-5  # under the square root, on activations whose mean is about 1
 
 
@@ -21,6 +22,10 @@ class Statistics(NamedTuple):
 def positions_by_channels(features: Tensor) -> Tensor:
     """``(B, C, H, W)`` as ``(B, H·W, C)``: a view, not a copy, of a channels-last tensor."""
     return features.flatten(2).transpose(1, 2)
+
+
+def _chunk(channels: int) -> int:
+    return max(CHUNK, CHUNK_VALUES // channels)
 
 
 class Sums(NamedTuple):
@@ -49,7 +54,8 @@ def feature_sums(features: Tensor, mask: Tensor | None = None) -> Sums:
         # An exported graph has no loop over a size that it does not know.
         parts = [(values, weights)]
         if not torch.compiler.is_exporting():
-            parts = list(zip(values.split(CHUNK, dim=1), weights.split(CHUNK, dim=2), strict=True))
+            chunk = _chunk(values.shape[2])
+            parts = list(zip(values.split(chunk, dim=1), weights.split(chunk, dim=2), strict=True))
         for part, weight in parts:
             wide = part.float()
             total = total + (weight @ wide).squeeze(1)
@@ -100,7 +106,7 @@ class _MeanAndGram(torch.autograd.Function):
         mean = torch.zeros(batch, channels, dtype=dtype, device=values.device)
         gram = torch.zeros(batch, channels, channels, dtype=dtype, device=values.device)
         with torch.autocast(values.device.type, enabled=False):
-            for part in values.split(CHUNK, dim=1):
+            for part in values.split(_chunk(channels), dim=1):
                 wide = part.to(dtype)
                 mean += wide.sum(dim=1)
                 gram.baddbmm_(wide.transpose(1, 2), wide)

@@ -17,7 +17,7 @@ from nst.tiling import render
 def network() -> FastNetwork:
     torch.manual_seed(0)
     encoder = {"name": "vgg19", "layers": ["relu1_1", "relu2_1"]}
-    widths, blocks = {1: 8, 2: 8, 4: 12, 8: 16}, {4: 1, 8: 2}
+    widths, blocks = {2: 8, 4: 12, 8: 16}, {4: 1, 8: 2}
     network = build({"architecture": "fast", "style_encoder": encoder, "widths": widths, "blocks": blocks, "hidden": 8})
     assert isinstance(network, FastNetwork)
     for name, parameter in network.named_parameters():
@@ -46,7 +46,7 @@ def test_alpha_zero_forgets_the_style(network: FastNetwork, pictures: torch.Tens
     at_one = [network(content, code, alpha=1.0) for code in codes]
     assert torch.equal(*at_zero) and not torch.allclose(*at_one, atol=1e-2)
     half = network(content, codes[0], alpha=torch.tensor([0.5]))
-    assert torch.allclose(half, network(content, codes[0], alpha=[0.5, 0.5, 0.5]), atol=1e-6)
+    assert torch.allclose(half, network(content, codes[0], alpha=4 * [0.5]), atol=1e-6)
 
 
 def test_light_features_take_the_predicted_statistics(network: FastNetwork, pictures: torch.Tensor) -> None:

@@ -23,7 +23,7 @@ def multiscale(**content: Any) -> BaseNetwork:
 
 
 def fast() -> BaseNetwork:
-    widths, blocks = {1: 4, 2: 8, 4: 8, 8: 8}, {4: 1, 8: 1}
+    widths, blocks = {2: 8, 4: 8, 8: 8}, {4: 1, 8: 1}
     return build({"architecture": "fast", "style_encoder": ENCODER, "widths": widths, "blocks": blocks, "hidden": 8})
 
 
