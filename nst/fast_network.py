@@ -125,11 +125,12 @@ class FastNetwork(BaseNetwork):
         self.sizes = [3, *(widths[stride] for stride in STRIDES[1:])]
         self.sizes += [widths[stride] for stride in (8, 4) for _ in range(blocks[stride])]
         inputs = 2 * sum(self.style_encoder.out_channels)
-        self.predictor = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, 2 * sum(self.sizes)))
-        nn.init.normal_(self.predictor[2].weight, std=1e-2)  # type: ignore[arg-type]
-        nn.init.zeros_(self.predictor[2].bias)  # type: ignore[arg-type]
+        last = nn.Linear(hidden, 2 * sum(self.sizes))
+        nn.init.normal_(last.weight, std=1e-2)
+        nn.init.zeros_(last.bias)
         # Colours start with the mean and deviation of usual pictures: (0.5, 0.25).
-        self.predictor[2].bias.data[:6] = torch.tensor(3 * [math.log(math.expm1(0.25)) - DEVIATION_OFFSET] + 3 * [0.5])
+        last.bias.data[:6] = torch.tensor(3 * [math.log(math.expm1(0.25)) - DEVIATION_OFFSET] + 3 * [0.5])
+        self.predictor = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), last)
         encoder = 2 + 4  # a position of its resolution a 3×3 convolution
         body = 8 * (2 * blocks[8] + 1) + 4 * (2 * blocks[4] + 1) + 2 * 2 + 1
         self.margins, self.border = (encoder + 8, encoder + 8 + body), BORDER

@@ -54,12 +54,14 @@ def test_light_features_take_the_predicted_statistics(network: FastNetwork, pict
     features = network.encode_content(content)
     maps = network._modulations(code, network.content_statistics(features), 1.0)
     other = network._modulations(code, network.content_statistics(network.encode_content(pictures[2])), 1.0)
-    for level, affine, features_2, affine_2 in zip(
+    for level, affine, level_2, affine_2 in zip(
         features, maps, network.encode_content(pictures[2]), other, strict=False
     ):
-        first, second = affine(level), affine_2(features_2)  # two contents, one target
+        first, second = affine(level), affine_2(level_2)  # two contents, one target
         assert torch.allclose(first.mean((2, 3)), second.mean((2, 3)), atol=1e-3)
-        alive = level.std((0, 2, 3)) > 1e-2  # a channel that never fires has no deviation to change
+        # A channel that hardly fires is not scaled up without bound, see FEATURE_EPSILON.
+        alive = torch.minimum(level.std((0, 2, 3)), level_2.std((0, 2, 3))) > 0.15
+        assert alive.any()
         assert torch.allclose(first.std((2, 3))[:, alive], second.std((2, 3))[:, alive], rtol=0.05)
 
 
