@@ -17,14 +17,15 @@ from nst.statistics import Statistics
 from nst.style_code import StyleCode
 
 STRIDES = (1, 2, 4, 8)
+CONTRAST = 4.0  # gives pictures a deviation near 1, like features
 BORDER = 8  # pixels: what zero padding does to a border stays in the part that is cut off
 DEVIATION_OFFSET = math.log(math.expm1(1.0))  # softplus of it is 1: the deviation where the MLP says 0
 FEATURE_EPSILON = 1e-3  # added to the features' variance: a channel that hardly fires is not scaled up a hundredfold
 
 
-def convolution(in_channels: int, out_channels: int, kernel_size: int = 3) -> nn.Conv2d:
-    """A size-keeping convolution with zero padding, which costs nothing, He-initialised."""
-    layer = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
+def convolution(in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1) -> nn.Conv2d:
+    """A convolution with zero padding, which costs nothing, He-initialised; it keeps or halves the size."""
+    layer = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding=1)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer
@@ -71,12 +72,12 @@ class _ContentEncoder(nn.Module):
         super().__init__()
         sizes = (3, widths[2], widths[4], widths[8])
         self.halvings = nn.ModuleList(
-            nn.Conv2d(before, after, kernel_size=4, stride=2, padding=1) for before, after in pairwise(sizes)
+            convolution(before, after, kernel_size=4, stride=2) for before, after in pairwise(sizes)
         )
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
         features = [pictures.contiguous()]  # three channels: a plane each is faster
-        x = pictures.contiguous(memory_format=torch.channels_last) - 0.5
+        x = (pictures.contiguous(memory_format=torch.channels_last) - 0.5) * CONTRAST
         for layer in self.halvings:
             x = F.relu(layer(x))
             features.append(x)
