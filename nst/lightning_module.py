@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from nst.base_network import BaseNetwork
 from nst.encoders import Encoder
 from nst.fusion import Alpha
-from nst.losses import LossFeatures, LossInputs, LossValues, StyleTransferLoss
+from nst.losses import LossFeatures, LossInputs, LossValues, SelectedLossFeatures, StyleTransferLoss
 from nst.statistics import Statistics
 from nst.style_code import StyleCode
 
@@ -75,6 +75,7 @@ class StyleTransferModule(pl.LightningModule):
         optimizer: takes parameter groups, gives an optimizer.
         scheduler: takes the optimizer, gives a schedule that is stepped after every step; or ``None``.
         alpha: degree of stylization in training, see :func:`nst.fusion.alpha_per_level`.
+        styles_per_content: styles of its batch that every content is painted in; a picture is encoded once for all of them.
         identity_samples: pictures of each kind a step that are stylized with themselves, for the identity term.
         encoder_learning_rate: of the encoder layers from ``trainable_from`` on.
         unfreeze_at: optimiser step from which those layers are trained.
@@ -88,6 +89,7 @@ class StyleTransferModule(pl.LightningModule):
         optimizer: Callable[..., Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
         alpha: Alpha = 1.0,
+        styles_per_content: int = 1,
         identity_samples: int = 1,
         encoder_learning_rate: float = 1e-5,
         unfreeze_at: int = 0,
@@ -97,6 +99,7 @@ class StyleTransferModule(pl.LightningModule):
         self.network, self.loss = network, loss
         self._optimizer, self._scheduler = optimizer, scheduler
         self.alpha, self.identity_samples = alpha, identity_samples
+        self.styles_per_content = styles_per_content
         self.encoder_learning_rate, self.unfreeze_at = encoder_learning_rate, unfreeze_at
         self.config = dict(config or {})
         self.strict_loading = False  # checkpoints leave out the frozen VGG weights
@@ -111,14 +114,29 @@ class StyleTransferModule(pl.LightningModule):
     def encode(self, pictures: Tensor) -> EncodedPictures:
         return EncodedPictures(pictures, self.network, self.loss, self._shared)
 
-    def stylize_and_measure(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, LossValues]:
-        """Output pictures of a batch of pairs, and the loss."""
+    def stylize_and_measure(
+        self, batch: Mapping[str, Tensor], styles_per_content: int = 1
+    ) -> tuple[Tensor, LossValues]:
+        """Output pictures of a batch of pairs, and the loss.
+
+        Args:
+            batch: ``content`` and ``style``, ``(B, 3, H, W)`` each.
+            styles_per_content: paint every content in so many of the batch's styles, its own and the next ones.
+        """
         content, style = self.encode(batch["content"]), self.encode(batch["style"])
+        size = len(batch["content"])
+        contents = torch.arange(size).repeat(styles_per_content)
+        styles = torch.cat([torch.arange(size).roll(-shift) for shift in range(styles_per_content)])
         output = self.network.decode(
-            content.content_features, style.style_code, self.alpha, content.content_statistics
-        )  # fmt: skip
+            [level[contents] for level in content.content_features],
+            style.style_code[styles],
+            self.alpha,
+            [Statistics(s.mean[contents], s.std[contents]) for s in content.content_statistics],
+        )
         features = self.loss.wrap(self.loss.network.features(output, self.loss.layers))
-        inputs = LossInputs(output, features, content.loss_features, style.loss_features)
+        content_target = SelectedLossFeatures(content.loss_features, contents)
+        style_target = SelectedLossFeatures(style.loss_features, styles)
+        inputs = LossInputs(output, features, content_target, style_target)
         if "identity" in self.loss.terms:
             inputs.originals, inputs.reconstructions = self._reconstruct(content, style)
         return output, self.loss(inputs)
@@ -135,7 +153,7 @@ class StyleTransferModule(pl.LightningModule):
         return torch.cat(originals), torch.cat(results)
 
     def training_step(self, batch: Mapping[str, Tensor], batch_index: int) -> Tensor:
-        _, values = self.stylize_and_measure(batch)
+        _, values = self.stylize_and_measure(batch, self.styles_per_content)
         self._log("train", values, len(batch["content"]))
         return values.total
 

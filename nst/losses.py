@@ -103,6 +103,21 @@ class LossFeatures:
         return moments_to_statistics(mean, gram.diagonal(dim1=1, dim2=2))
 
 
+class SelectedLossFeatures(LossFeatures):
+    """Some of a batch's pictures, in any order and number: statistics are those of the batch, computed once."""
+
+    def __init__(self, batch: LossFeatures, index: Tensor) -> None:
+        super().__init__(batch.maps, batch.scales)
+        self._batch, self._index = batch, index
+
+    def map(self, layer: str) -> Tensor:
+        return self._batch.map(layer)[self._index]
+
+    def _mean_and_gram(self, layer: str) -> tuple[Tensor, Tensor]:
+        mean, gram = self._batch._mean_and_gram(layer)
+        return mean[self._index], gram[self._index]
+
+
 @dataclass
 class LossInputs:
     """Everything a term may look at. Pictures are ``(B, 3, H, W)`` RGB; targets carry no gradient."""

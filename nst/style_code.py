@@ -41,8 +41,8 @@ class StyleCode:
     @overload
     def __getitem__(self, which: str) -> Statistics: ...
     @overload
-    def __getitem__(self, which: slice) -> StyleCode: ...
-    def __getitem__(self, which: str | slice) -> Statistics | StyleCode:
+    def __getitem__(self, which: slice | Tensor) -> StyleCode: ...
+    def __getitem__(self, which: str | slice | Tensor) -> Statistics | StyleCode:
         """Statistics of a layer, or the code of some of the styles."""
         if isinstance(which, str):
             return self.statistics[self.layers.index(which)]

@@ -46,6 +46,11 @@ def train(cfg: DictConfig) -> dict[str, float]:
         output.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(cfg, output / "config.yaml", resolve=True)
 
+    if cfg.module.styles_per_content > cfg.data.batch_size:
+        raise UserError(
+            f"module.styles_per_content={cfg.module.styles_per_content} is more than a batch has "
+            f"(data.batch_size={cfg.data.batch_size}): lower it, or raise the other."
+        )
     data: StyleTransferDataModule = instantiate(cfg.data)
     data.setup()
     module = build_module(cfg)

@@ -60,6 +60,17 @@ def test_sharing_the_loss_network_s_pass_changes_nothing(make: Any, batch: dict[
         assert float(shared.raw[name]) == pytest.approx(float(value), rel=1e-4), name
 
 
+@pytest.mark.parametrize("make", [multiscale, fast])
+def test_several_styles_a_content_are_the_mean_of_their_pairs(make: Any, batch: dict[str, torch.Tensor]) -> None:
+    module = module_of(make())
+    _, both = module.stylize_and_measure(batch, styles_per_content=2)
+    swapped = {"content": batch["content"], "style": batch["style"].flip(0)}
+    pairs = [module.stylize_and_measure(each)[1] for each in (batch, swapped)]
+    for name in ("content", "style", "moment", "total_variation"):
+        mean = sum(float(values.raw[name]) for values in pairs) / 2
+        assert float(both.raw[name]) == pytest.approx(mean, rel=1e-4), name
+
+
 def test_an_encoder_that_is_trained_or_differs_is_not_shared() -> None:
     trained = module_of(multiscale(trainable_from="conv3_1"))
     assert trained._shared == [trained.network.style_encoder]
