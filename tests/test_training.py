@@ -65,7 +65,7 @@ def test_a_short_run_leaves_sheets_logs_checkpoints_and_a_model_that_stylizes(
     first = losses_by_step(run)[0]
     weighted = sum(value for name, value in first.items() if name.startswith("train/weighted/"))
     assert first["train/total"] == pytest.approx(weighted, rel=1e-5)
-    assert first["train/weighted/moment"] == pytest.approx(25 * first["train/moment"], rel=1e-5)
+    assert first["train/weighted/moment"] == pytest.approx(50 * first["train/moment"], rel=1e-5)
 
     checkpoint = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
     held = [*checkpoint["state_dict"], *checkpoint["averaged_state_dict"]]
