@@ -20,7 +20,7 @@ from nst.errors import UserError
 from nst.fusion import Alpha
 from nst.images import crop, pad_to_multiple
 from nst.pictures import as_float
-from nst.statistics import Sums, feature_sums
+from nst.statistics import Statistics, Sums, feature_sums
 
 AUTO_TILE = 1024  # side of a tile; with its margin and bfloat16 about 1 GiB at work
 AUTO_WHOLE = 2048 * 2048  # pixels up to which a picture is not cut
@@ -93,6 +93,7 @@ def render(
     alpha: Alpha,
     tile: Tile,
     autocast: Callable[[], AbstractContextManager[object]],
+    adjust: Callable[[list[list[Statistics]]], list[list[Statistics]]] | None = None,
 ) -> Tensor:
     """Stylize ``(B, 3, H, W)`` pictures of any size, whole or in tiles.
 
@@ -103,6 +104,7 @@ def render(
         alpha: see :meth:`BaseNetwork.decode`.
         tile: see :func:`tile_side`.
         autocast: the context of the computation.
+        adjust: what becomes of the content's statistics, a list a region with those of each level, before they are used.
 
     Returns:
         As ``picture``: same size, type and device; clamped to its range.
@@ -141,6 +143,8 @@ def render(
     if len(first_pass) == 1:
         features = encode(first_pass[0])
         all_statistics = [[s.statistics() for s in _sums(network, features, first_pass[0], mask)] for mask in masks]
+        if adjust is not None:
+            all_statistics = adjust(all_statistics)
         return crop(decode(first_pass[0], features), original_size, border)
 
     totals: list[list[Sums]] = [[] for _ in masks]
@@ -150,6 +154,8 @@ def render(
             sums = _sums(network, features, part, mask)
             totals[index] = [a.plus(b) for a, b in zip(totals[index], sums, strict=True)] if totals[index] else sums
     all_statistics = [[total.statistics() for total in level] for level in totals]
+    if adjust is not None:
+        all_statistics = adjust(all_statistics)
     result = torch.empty_like(picture)
     for part in parts(height, width, side, full_margin, network.stride):
         rows, columns = part.inner_slices
