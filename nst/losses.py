@@ -131,7 +131,13 @@ class LossInputs:
 
 
 class Term(nn.Module):
-    """One term: a weight, and the layers it looks at with a weight λ_l each."""
+    """One term: a weight, and the layers it looks at with a weight λ_l each.
+
+    Attributes:
+        regional: whether it compares with the style, and so belongs to a region where regions have styles of their own.
+    """
+
+    regional = False
 
     def __init__(self, weight: float, layers: Mapping[str, float] | None = None) -> None:
         super().__init__()
@@ -180,12 +186,16 @@ class ContentTerm(Term):
 class StyleTerm(Term):
     """``Σ_l λ_l E_l``, E_l the distance of Gram matrices (Gatys et al. 2016, equation 5)."""
 
+    regional = True
+
     def distance(self, inputs: LossInputs, layer: str, reduction: str) -> Tensor:
         return gram_distance(inputs.output_features.gram(layer), inputs.style_features.gram(layer), reduction)
 
 
 class MomentTerm(Term):
     """``Σ_l λ_l`` distance of means and standard deviations (Huang & Belongie 2017)."""
+
+    regional = True
 
     def distance(self, inputs: LossInputs, layer: str, reduction: str) -> Tensor:
         output, style = inputs.output_features.statistics(layer), inputs.style_features.statistics(layer)

@@ -90,7 +90,7 @@ class Stylizer:
         batch, _ = to_batch(style, "style")
         _require_side(batch, MINIMUM_STYLE_SIDE, "style")
         if style_size is not None and min(batch.shape[2:]) > style_size:
-            batch = _resize(batch, style_size / min(batch.shape[2:]))
+            batch = resize(batch, style_size / min(batch.shape[2:]))
         batch = as_float(batch)
         if recolor is not None:
             batch = recolor(batch)
@@ -143,7 +143,7 @@ class Stylizer:
         tile_side(tile, 1, 1)
         batch, restore = to_batch(content, "content", max_pixels)
         _require_side(batch, MINIMUM_CONTENT_SIDE, "content")
-        batch = _to_size(batch, size, max_size)
+        batch = to_size(batch, size, max_size)
         recolor = partial(match_colors, content=batch[:1]) if preserve_color == "histogram" else None
         codes = [self._encode_one(one, style_size, recolor) for one in _as_list(style)]
         output = render(self.network, batch, self._regions(codes, weights, masks, batch), alpha, tile, self._autocast)
@@ -204,18 +204,18 @@ def _require_side(batch: Tensor, minimum: int, name: str) -> None:
         raise UserError(f"{name} picture is {width}×{height}: both sides must have at least {minimum} pixels.")
 
 
-def _resize(batch: Tensor, factor: float) -> Tensor:
+def resize(batch: Tensor, factor: float) -> Tensor:
     height, width = (max(round(side * factor), 1) for side in batch.shape[2:])
     resized = F.interpolate(batch, size=(height, width), mode="bicubic", antialias=True)
     return resized.clamp(0, 1) if resized.is_floating_point() else resized
 
 
-def _to_size(batch: Tensor, size: int | None, max_size: int | None) -> Tensor:
+def to_size(batch: Tensor, size: int | None, max_size: int | None) -> Tensor:
     for name, value in (("size", size), ("max_size", max_size)):
         if value is not None and value < MINIMUM_CONTENT_SIDE:
             raise UserError(f"{name} must be at least {MINIMUM_CONTENT_SIDE} pixels: found {value}.")
     if size is not None:
-        batch = _resize(batch, size / min(batch.shape[2:]))
+        batch = resize(batch, size / min(batch.shape[2:]))
     if max_size is not None and max(batch.shape[2:]) > max_size:
-        batch = _resize(batch, max_size / max(batch.shape[2:]))
+        batch = resize(batch, max_size / max(batch.shape[2:]))
     return batch

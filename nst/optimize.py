@@ -1,0 +1,279 @@
+"""Image optimisation: the picture itself is what is trained (Gatys et al. 2016)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nst.color import check_preserve_color, keep_content_chroma, match_colors
+from nst.errors import UserError
+from nst.image_objective import Objective
+from nst.losses import LossValues, StyleTransferLoss
+from nst.pictures import Picture, as_float, to_batch, to_mask
+from nst.stylizer import Stylizer, choose_device, has_fast_bfloat16, resize, to_size
+
+# α·content + β·style + γ·TV with relative distances, on the layers of Gatys et al. 2016.
+LOSS: dict[str, Any] = {
+    "reduction": "relative",
+    "content": {"weight": 1.0, "layers": {"relu4_2": 1.0}},
+    "style": {"weight": 10.0, "layers": {f"relu{block}_1": 0.2 for block in range(1, 6)}},
+    "total_variation": {"weight": 0.5},
+}
+OPTIMIZERS = ("adam", "lbfgs")
+STARTS = ("content", "noise", "stylizer")
+ADAM_LEARNING_RATE = 0.03  # of pixels in [0, 1]
+SMALLEST_SIDE = 32  # below it the loss network's deepest layers have too few positions
+
+
+class Progress(NamedTuple):
+    """The state after a step; ``picture`` is ``(1, 3, H, W)``, not clamped, and goes on changing."""
+
+    step: int
+    steps: int
+    losses: LossValues
+    picture: Tensor
+
+
+def optimize(
+    content: Picture,
+    style: Picture | Sequence[Picture],
+    *,
+    steps: int = 200,
+    init: str | Picture = "content",
+    loss: Mapping[str, Any] | None = None,
+    size: int | None = None,
+    max_size: int | None = None,
+    style_size: int | None = None,
+    scales: int = 1,
+    optimizer: str = "adam",
+    learning_rate: float | None = None,
+    tolerance: float = 0.0,
+    window: int = 25,
+    weights: Sequence[float] | None = None,
+    masks: Sequence[Picture] | None = None,
+    preserve_color: str = "none",
+    ckpt: str | Path = "vgg19",
+    state: str | Path | None = None,
+    seed: int = 0,
+    device: str | None = None,
+    precision: str = "auto",
+    on_step: Callable[[Progress], None] | None = None,
+) -> Any:
+    """Paint ``content`` in the manner of ``style`` by minimising the loss over the picture's own pixels.
+
+    Slower than :class:`nst.Stylizer` by two orders of magnitude, and closer to the style: no network stands between.
+
+    Args:
+        content: PIL picture, path, array or tensor of one picture, see :func:`nst.pictures.to_batch`.
+        style: one style picture or several.
+        steps: optimiser steps at each scale.
+        init: what the picture starts from: ``content``, ``noise``, ``stylizer`` (the feed-forward result), or a picture.
+        loss: options of :class:`nst.losses.StyleTransferLoss`; by default :data:`LOSS`.
+        size: shorter side of the result; by default the content's own.
+        max_size: largest longer side of the result.
+        style_size: shorter side at which styles are seen; by default the result's own.
+        scales: sizes from coarse to fine, each twice the one before; the last is the result's.
+        optimizer: ``adam`` or ``lbfgs``.
+        learning_rate: by default 0.03 for Adam and 1 for L-BFGS.
+        tolerance: stop a scale when the mean loss of the last ``window`` steps is less than this share below that of the
+            ``window`` steps before; 0 never stops early.
+        weights: of several styles; equal by default.
+        masks: instead of weights, one soft mask a style: white is where the style goes.
+        preserve_color: ``none``, ``luminance`` or ``histogram``, as for :class:`nst.Stylizer`.
+        ckpt: model of ``init="stylizer"``.
+        state: file that an interrupted run goes on from; written every ``window`` steps, removed at the end.
+        seed: of the noise.
+        device, precision: as for :class:`nst.Stylizer`.
+        on_step: called after every step.
+
+    Returns:
+        The same kind as ``content``.
+
+    Raises:
+        UserError: a picture that cannot be read or is too small, or a value out of its range.
+    """
+    if optimizer not in OPTIMIZERS:
+        raise UserError(f"unknown optimizer {optimizer!r}: choose from {', '.join(OPTIMIZERS)}.")
+    if isinstance(init, str) and init not in STARTS and not Path(init).exists():
+        raise UserError(f"unknown init {init!r}: choose from {', '.join(STARTS)}, or give a picture.")
+    if steps < 1 or scales < 1 or window < 1:
+        raise UserError(f"steps, scales and window must be at least 1: found {steps}, {scales} and {window}.")
+    check_preserve_color(preserve_color)
+    where = choose_device(device)
+    pixels, restore = to_batch(content, "content")
+    original = to_size(pixels[:1], size, max_size)
+    target = as_float(original)
+    smallest = min(target.shape[2:]) // 2 ** (scales - 1)
+    if smallest < SMALLEST_SIDE:
+        raise UserError(
+            f"the picture's shorter side is {smallest} pixels at the coarsest scale, below {SMALLEST_SIDE}: "
+            "choose a larger size or fewer scales."
+        )
+    styles = [as_float(to_batch(one, "style")[0][:1]) for one in _as_list(style)]
+    if preserve_color == "histogram":
+        styles = [match_colors(one, target) for one in styles]
+    shares = _shares(weights, masks, len(styles))
+    soft_masks = None if masks is None else [to_mask(mask, (target.shape[2], target.shape[3])) for mask in masks]
+    factors = [(style_size or min(target.shape[2:])) / min(one.shape[2:]) for one in styles]
+
+    half = precision == "bfloat16" or (precision == "auto" and has_fast_bfloat16(where))
+    autocast = torch.autocast(where.type, torch.bfloat16, enabled=half)
+    loss_function = (
+        StyleTransferLoss(**(LOSS if loss is None else loss)).to(where).to(memory_format=torch.channels_last)
+    )  # type: ignore[call-overload]
+    run = _Run(optimizer, learning_rate, steps, tolerance, window, Path(state) if state else None, on_step)
+    start = partial(
+        _start, init, content=content, style=style, ckpt=ckpt, seed=seed, device=device, precision=precision
+    )
+    picture: Tensor | None = None
+    for scale in range(scales):
+        factor = 0.5 ** (scales - 1 - scale)
+        scaled = resize(target, factor)
+        shape = (scaled.shape[2], scaled.shape[3])
+        objective = Objective(
+            loss_function,
+            scaled.to(where),
+            [resize(one, factor * own).to(where) for one, own in zip(styles, factors, strict=True)],
+            shares,
+            None if soft_masks is None else [F.adaptive_avg_pool2d(mask, shape).to(where) for mask in soft_masks],
+            autocast,
+        )
+        first = start(scaled) if picture is None else F.interpolate(picture, size=shape, mode="bicubic").clamp(0, 1)
+        picture = run(objective, first.to(where), scale)
+    assert picture is not None
+    run.finish()
+    result = picture.detach().cpu().clamp(0, 1)
+    if preserve_color == "luminance":
+        result = keep_content_chroma(result, target)
+    return restore((result * 255).round().to(torch.uint8) if original.dtype == torch.uint8 else result)
+
+
+class _Run:
+    """The loop: steps at one scale after the other, and the file an interrupted run goes on from."""
+
+    def __init__(
+        self,
+        optimizer: str,
+        learning_rate: float | None,
+        steps: int,
+        tolerance: float,
+        window: int,
+        state: Path | None,
+        on_step: Callable[[Progress], None] | None,
+    ) -> None:
+        self.optimizer, self.learning_rate, self.steps = optimizer, learning_rate, steps
+        self.tolerance, self.window, self.state, self.on_step = tolerance, window, state, on_step
+        self._resumed = self._load()
+
+    def __call__(self, objective: Objective, picture: Tensor, scale: int) -> Tensor:
+        resumed = self._resumed or {"scale": 0}
+        if scale < resumed["scale"]:
+            return picture  # this scale was finished before; what follows starts from the stored picture
+        picture = picture.contiguous(memory_format=torch.channels_last).requires_grad_(True)
+        rate = self.learning_rate
+        algorithm: torch.optim.Optimizer
+        if self.optimizer == "adam":
+            algorithm = torch.optim.Adam([picture], lr=rate or ADAM_LEARNING_RATE, betas=(0.9, 0.99))
+        else:
+            algorithm = torch.optim.LBFGS([picture], lr=rate or 1.0, max_iter=1, history_size=20)
+        first, history = 0, []
+        if scale == resumed["scale"] and "picture" in resumed:
+            with torch.no_grad():
+                picture.copy_(resumed["picture"])
+            algorithm.load_state_dict(resumed["optimizer"])
+            first, history = resumed["step"], resumed["history"]
+        values: list[LossValues] = []
+
+        def closure() -> Tensor:
+            algorithm.zero_grad()
+            values[:] = [objective(picture)]
+            values[0].total.backward()
+            return values[0].total
+
+        for step in range(first, self.steps):
+            algorithm.step(closure)
+            if self.optimizer == "adam":
+                with torch.no_grad():
+                    picture.clamp_(0, 1)
+            history.append(float(values[0].total.detach()))
+            if self.on_step:
+                self.on_step(Progress(step + 1, self.steps, values[0], picture.detach()))
+            if (step + 1) % self.window == 0:
+                self._save(scale, step + 1, picture, algorithm, history)
+            if converged(history, self.tolerance, self.window):
+                break
+        return picture.detach()
+
+    def _load(self) -> dict[str, Any] | None:
+        if self.state is None or not self.state.exists():
+            return None
+        try:
+            return torch.load(self.state, weights_only=True)
+        except Exception:
+            raise UserError(f"state {str(self.state)!r} is not one of an optimisation: remove it.") from None
+
+    def _save(
+        self, scale: int, step: int, picture: Tensor, algorithm: torch.optim.Optimizer, history: list[float]
+    ) -> None:
+        if self.state is None:
+            return
+        self.state.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.state.with_suffix(".part")
+        held = {"scale": scale, "step": step, "picture": picture.detach().cpu(), "history": history}
+        torch.save(held | {"optimizer": algorithm.state_dict()}, temporary)
+        temporary.replace(self.state)
+
+    def finish(self) -> None:
+        if self.state is not None:
+            self.state.unlink(missing_ok=True)
+
+
+def converged(history: Sequence[float], tolerance: float, window: int) -> bool:
+    """Whether the mean of the last ``window`` losses is less than ``tolerance`` (a share) below that of the ones before."""
+    if tolerance <= 0 or len(history) < 2 * window:
+        return False
+    before, after = sum(history[-2 * window : -window]), sum(history[-window:])
+    return before - after < tolerance * before
+
+
+def _start(
+    init: str | Picture,
+    scaled: Tensor,
+    content: Picture,
+    style: Any,
+    ckpt: str | Path,
+    seed: int,
+    device: str | None,
+    precision: str,
+) -> Tensor:
+    """The first picture, ``(1, 3, H, W)`` in [0, 1]."""
+    if isinstance(init, str) and init == "content":
+        return scaled.clone()
+    if isinstance(init, str) and init == "noise":
+        noise = torch.randn(scaled.shape, generator=torch.Generator().manual_seed(seed))
+        return (0.5 + 0.1 * noise).clamp(0, 1)
+    if isinstance(init, str) and init == "stylizer":
+        stylizer = Stylizer.from_checkpoint(ckpt, device=device, precision=precision)
+        return stylizer(scaled, style)
+    given = as_float(to_batch(init, "init")[0][:1])
+    return F.interpolate(given, size=scaled.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
+
+
+def _shares(weights: Sequence[float] | None, masks: Sequence[Picture] | None, count: int) -> list[float]:
+    if masks is not None and (weights is not None or len(masks) != count):
+        found = f"{len(masks)} masks for {count} styles" + (", and weights" if weights is not None else "")
+        raise UserError(f"masks need one a style and no weights: found {found}.")
+    shares = [1.0] * count if weights is None else [float(weight) for weight in weights]
+    if len(shares) != count or min(shares) < 0 or not sum(shares) > 0:
+        raise UserError(f"weights need one number of at least 0 a style, not all 0: found {shares} for {count} styles.")
+    return [share / sum(shares) for share in shares]
+
+
+def _as_list(style: Picture | Sequence[Picture]) -> list[Picture]:
+    return list(style) if isinstance(style, list | tuple) else [style]  # type: ignore[list-item]
