@@ -94,7 +94,7 @@ class Stylizer:
         batch = as_float(batch)
         if recolor is not None:
             batch = recolor(batch)
-        with self._autocast():
+        with self.autocast():
             return self.network.encode_style(self._place(batch))
 
     @torch.inference_mode()
@@ -146,14 +146,28 @@ class Stylizer:
         batch = to_size(batch, size, max_size)
         recolor = partial(match_colors, content=batch[:1]) if preserve_color == "histogram" else None
         codes = [self._encode_one(one, style_size, recolor) for one in _as_list(style)]
-        output = render(self.network, batch, self._regions(codes, weights, masks, batch), alpha, tile, self._autocast)
+        output = render(self.network, batch, self.regions(codes, weights, masks, batch), alpha, tile, self.autocast)
         if preserve_color == "luminance":
             output = keep_content_chroma(output, batch)
         return restore(output)
 
-    def _regions(
+    def stylize_video(
+        self,
+        content: str | Path,
+        style: Style | Sequence[Style],
+        output: str | Path,
+        alpha: Alpha = 1.0,
+        **options: Any,
+    ) -> Path:
+        """Paint a film, frame by frame, with its sound: :func:`nst.video.stylize_video`."""
+        from nst.video import stylize_video  # late: films need more packages
+
+        return stylize_video(self, content, style, output, alpha, **options)
+
+    def regions(
         self, codes: list[StyleCode], weights: Sequence[float] | None, masks: Sequence[Picture] | None, batch: Tensor
     ) -> list[Region]:
+        """Mixed codes everywhere, or one code a mask, for the pictures of a batch; see :meth:`__call__`."""
         if masks is None:
             return [Region(codes[0] if len(codes) == 1 and weights is None else StyleCode.mix(codes, weights))]
         if weights is not None or len(masks) != len(codes):
@@ -166,7 +180,8 @@ class Stylizer:
     def _place(self, batch: Tensor) -> Tensor:
         return batch.to(self.device).contiguous(memory_format=torch.channels_last)
 
-    def _autocast(self) -> torch.autocast:
+    def autocast(self) -> torch.autocast:
+        """The context in which the network computes."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
 
