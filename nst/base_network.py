@@ -9,7 +9,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nst.encoders import VGG19, Encoder, build_encoder
+from nst.encoders import Encoder, build_encoder, mean_activation_name
 from nst.errors import UserError
 from nst.fusion import Alpha
 from nst.statistics import Statistics, feature_statistics
@@ -86,8 +86,7 @@ class BaseNetwork(nn.Module):
     def style_encoder_id(self) -> str:
         """Names the encoder in a StyleCode, so that a code of another encoder is refused."""
         encoder = self.style_encoder
-        assert isinstance(encoder, VGG19)
-        return f"vgg19-{encoder.weights}-{'normalized' if encoder.normalized else 'raw'}"
+        return f"{encoder.describe()['name']}-{encoder.weights}-{'normalized' if encoder.normalized else 'raw'}"
 
     def encode_style(self, pictures: Tensor) -> StyleCode:
         """StyleCode of ``(B, 3, H, W)`` RGB style pictures in [0, 1]."""
@@ -163,16 +162,12 @@ class BaseNetwork(nn.Module):
 
     def own_state_dict(self) -> dict[str, Tensor]:
         """What this network has learned: its state without the frozen encoder weights, which are installed anyway."""
-        trained = {id(parameter) for encoder in self.encoders for parameter in encoder.trained_parameters()}
-        # Random weights are nowhere else to be found.
-        drawn = [encoder for encoder in self.encoders if encoder.describe()["weights"] == "random"]
-        trained |= {id(parameter) for encoder in drawn for parameter in encoder.parameters()}
-        frozen = {
-            name
-            for name, parameter in self.named_parameters()
-            if name.startswith(("content_encoder.", "style_encoder.")) and id(parameter) not in trained
-        }
-        return {name: tensor for name, tensor in self.state_dict().items() if name not in frozen}
+        left_out = set()
+        for part in ("content_encoder", "style_encoder"):
+            encoder = getattr(self, part, None)
+            if isinstance(encoder, Encoder):
+                left_out |= {f"{part}.{name}" for name in encoder.installed_state()}
+        return {name: tensor for name, tensor in self.state_dict().items() if name not in left_out}
 
     def load_own_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Load :meth:`own_state_dict`'s result.
@@ -189,9 +184,8 @@ class BaseNetwork(nn.Module):
         if missing := sorted(set(expected) - set(state)):
             raise UserError(f"the weights lack {missing[0]!r}: check that model and checkpoint match.")
         for part in ("content_encoder", "style_encoder"):
-            prefix = f"{part}.mean_activation_"
-            means = {name.removeprefix(prefix): mean for name, mean in state.items() if name.startswith(prefix)}
             encoder = getattr(self, part, None)
-            if isinstance(encoder, VGG19) and means:
-                encoder.set_mean_activations(means)
+            if isinstance(encoder, Encoder):
+                keys = {layer: f"{part}.{mean_activation_name(layer)}" for layer in encoder.normalized_layers}
+                encoder.set_mean_activations({layer: state[key] for layer, key in keys.items()})
         self.load_state_dict({name: tensor.float() for name, tensor in state.items()}, strict=False)

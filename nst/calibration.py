@@ -1,4 +1,4 @@
-"""Mean activations of an encoder's filters on photographs, for :meth:`nst.encoders.VGG19.set_mean_activations`."""
+"""Mean activations of an encoder's filters on photographs, for :meth:`nst.encoders.Encoder.set_mean_activations`."""
 
 from __future__ import annotations
 
@@ -8,27 +8,26 @@ import torch
 from torch import Tensor
 
 from nst.base_network import BaseNetwork
-from nst.encoders import VGG19
+from nst.encoders import Encoder
 from nst.losses import StyleTransferLoss
 
 
 @torch.no_grad()
-def mean_activations(encoder: VGG19, photographs: Iterable[Tensor]) -> dict[str, Tensor]:
-    """The mean over positions and photographs of every filter after its ReLU (Gatys et al. 2016, section 2).
+def mean_activations(encoder: Encoder, photographs: Iterable[Tensor]) -> dict[str, Tensor]:
+    """The mean over positions and photographs of every filter's activation (Gatys et al. 2016, section 2).
 
     Args:
-        encoder: a VGG-19; means it already carries are multiplied back in, so calibrating twice changes nothing.
+        encoder: means it already carries are multiplied back in, so calibrating twice changes nothing.
         photographs: ``(B, 3, H, W)`` batches of RGB in [0, 1]; sizes may differ.
 
     Returns:
-        Convolution name → ``(C,)`` float32, for every convolution of the encoder.
+        Layer → ``(C,)`` float32, for each of the encoder's ``normalized_layers``.
     """
-    convolutions = list(encoder.convolutions)
     sums: dict[str, Tensor] = {}
     count = 0
     for batch in photographs:
-        for layer, features in encoder.features(batch, convolutions).items():
-            total = features.float().relu().mean(dim=(2, 3)).sum(dim=0) * encoder.mean_activation(layer)
+        for layer, activation in encoder.activations(batch).items():
+            total = activation.float().mean(dim=(2, 3)).sum(dim=0) * encoder.mean_activation(layer)
             sums[layer] = sums.get(layer, torch.zeros_like(total)) + total
         count += len(batch)
     return {layer: total / count for layer, total in sums.items()}
@@ -37,7 +36,7 @@ def mean_activations(encoder: VGG19, photographs: Iterable[Tensor]) -> dict[str,
 def calibrate(network: BaseNetwork, loss: StyleTransferLoss, photographs: Iterable[Tensor]) -> None:
     """Normalise every encoder that asks for it and whose mean activations did not come with its weights."""
     encoders = [*network.encoders, loss.network]
-    pending = [encoder for encoder in encoders if isinstance(encoder, VGG19) and encoder.needs_calibration]
+    pending = [encoder for encoder in encoders if encoder.needs_calibration]
     if pending:
         batches = list(photographs)
         for encoder in pending:

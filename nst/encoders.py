@@ -7,7 +7,7 @@ order asked for. Fusion and decoder are built from those counts, so an encoder c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,35 @@ from nst.errors import UserError
 
 # Convolutions a block of VGG-19 and their width (Simonyan & Zisserman 2014, table 1, column E).
 VGG19_BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))
+UNREPEATABLE = ("random", "own")  # weights that are nowhere else to be found
 MINIMUM_MEAN_ACTIVATION = 1e-3  # a filter that (nearly) never fires is left as it is rather than blown up
 
 
+def mean_activation_name(layer: str) -> str:
+    """Name of the buffer that holds a layer's mean activations; a buffer's name may have no dots."""
+    return f"mean_activation_{layer.replace('.', '/')}"
+
+
 class Encoder(nn.Module):
-    """What fusion, decoder and losses rely on. Subclasses set the three fields and implement :meth:`features`."""
+    """What fusion, decoder and losses rely on. Subclasses set the fields and implement the methods that are not written here.
+
+    Attributes:
+        layers: names of the layers that ``forward`` gives, with their …
+        out_channels: … channels and …
+        strides: … pixels a position.
+        names: every layer that :meth:`features` can give.
+        weights: where the weights come from.
+        normalized: whether features are to have mean 1 on photographs.
+        normalized_layers: layers that have mean activations of their own.
+    """
 
     layers: tuple[str, ...]
     out_channels: tuple[int, ...]
     strides: tuple[int, ...]
+    names: Sequence[str]
+    weights: str
+    normalized: bool
+    normalized_layers: tuple[str, ...]
     trainable_from: str | None  # first layer that training changes, None if none
     zero_padded: bool = False  # whether features near the border look different from those inside
 
@@ -40,6 +60,24 @@ class Encoder(nn.Module):
         """How many pixels beyond its own a position of ``layer`` looks at: the overlap that tiles need."""
         raise NotImplementedError
 
+    def activations(self, images: Tensor) -> dict[str, Tensor]:
+        """What mean activations are taken of: at each of ``normalized_layers``, ``(B, C, H, W)`` of at least 0."""
+        raise NotImplementedError
+
+    def mean_activation(self, layer: str) -> Tensor:
+        """``m_l`` ``(C,)`` by which the layer's features have been divided; ones where nothing was rescaled."""
+        return self.get_buffer(mean_activation_name(layer))
+
+    def set_mean_activations(self, means: Mapping[str, Tensor]) -> None:
+        """Let features be the original's divided by ``means``; calling it again replaces them."""
+        raise NotImplementedError
+
+    @property
+    def needs_calibration(self) -> bool:
+        """True when ``normalized`` was asked for and no mean activations have been set yet."""
+        known = (self.get_buffer(mean_activation_name(layer)) for layer in self.normalized_layers)
+        return self.normalized and all(bool((mean == 1).all()) for mean in known)
+
     def describe(self) -> dict[str, Any]:
         """What decides the features' values; two frozen encoders with equal descriptions give equal features."""
         raise NotImplementedError
@@ -47,6 +85,15 @@ class Encoder(nn.Module):
     def trained_parameters(self) -> list[nn.Parameter]:
         """Parameters of the layers from ``trainable_from`` on."""
         raise NotImplementedError
+
+    def installed_state(self) -> set[str]:
+        """Names in the state dict that the encoder's own weights give again, so that no model needs to store them."""
+        if self.weights in UNREPEATABLE:
+            return set()
+        trained = {id(parameter) for parameter in self.trained_parameters()}
+        kept = {name for name, parameter in self.named_parameters() if id(parameter) in trained}
+        kept |= {mean_activation_name(layer) for layer in self.normalized_layers}
+        return set(self.state_dict()) - kept
 
     def set_trainable(self, trainable: bool) -> None:
         """Let gradients reach :meth:`trained_parameters`, or freeze the whole encoder."""
@@ -126,12 +173,18 @@ class VGG19(Encoder):
             if name.startswith("conv"):
                 width = VGG19_BLOCKS[block - 1][1]
                 self.convolutions[name] = nn.Conv2d(channels, width, 3, padding=1, padding_mode=padding)  # type: ignore[arg-type]
-                self.register_buffer(f"mean_activation_{name}", torch.ones(width))
+                self.register_buffer(mean_activation_name(name), torch.ones(width))
                 channels = width
             self.layer_channels[name] = channels
             self.layer_strides[name] = 2 ** (block if name.startswith("pool") else block - 1)
         self.out_channels = tuple(self.layer_channels[layer] for layer in layers)
         self.strides = tuple(self.layer_strides[layer] for layer in layers)
+        self.normalized_layers = tuple(self.convolutions)
+        if trainable_from and not self.trained_parameters():
+            raise UserError(
+                f"trainable_from={trainable_from!r} is beyond the encoder's last convolution in use, "
+                f"{self.normalized_layers[-1]!r}: nothing would be trained; name that one or a shallower one."
+            )
         self._load_weights()
         self.set_trainable(True)
 
@@ -163,12 +216,12 @@ class VGG19(Encoder):
             self.set_mean_activations(vgg_weights.caffe_mean_activations())
 
     def mean_activation(self, layer: str) -> Tensor:
-        """``m_l`` ``(C,)`` by which the layer's features have been divided; ones where nothing was rescaled."""
+        """As of every encoder; any layer has those of the convolution before it."""
         convolution = [name for name in self.names[: self.names.index(layer) + 1] if name.startswith("conv")][-1]
-        return self.get_buffer(f"mean_activation_{convolution}")
+        return self.get_buffer(mean_activation_name(convolution))
 
     @torch.no_grad()
-    def set_mean_activations(self, means: dict[str, Tensor]) -> None:
+    def set_mean_activations(self, means: Mapping[str, Tensor]) -> None:
         """Rescale the weights so that features are the original's divided by ``means``; calling it again replaces them."""
         previous: Tensor | None = None
         parameters = dict(self.convolutions.named_parameters())
@@ -183,10 +236,8 @@ class VGG19(Encoder):
             self.mean_activation(name).mul_(ratio)
             previous = ratio
 
-    @property
-    def needs_calibration(self) -> bool:
-        """True when ``normalized`` was asked for and no mean activations have been set yet."""
-        return self.normalized and all(bool((self.mean_activation(name) == 1).all()) for name in self.convolutions)
+    def activations(self, images: Tensor) -> dict[str, Tensor]:
+        return {name: found.relu() for name, found in self.features(images, self.normalized_layers).items()}
 
     def trained_parameters(self) -> list[nn.Parameter]:
         if self.trainable_from not in self.names:
@@ -208,7 +259,7 @@ class VGG19(Encoder):
 
     def features(self, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         wanted = set(layers)
-        deepest = max(self.names.index(layer) for layer in wanted)
+        deepest = max((self.names.index(layer) for layer in wanted), default=-1)
         x = (images - self.mean) / self.std
         found: dict[str, Tensor] = {}
         for name in self.names[: deepest + 1]:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nst.errors import UserError
-from nst.losses import LossFeatures, LossInputs, LossValues, StyleTransferLoss
+from nst.losses import IDENTITY_TERMS, LossFeatures, LossInputs, LossValues, StyleTransferLoss
 from nst.statistics import mean_and_gram
 
 
@@ -27,6 +27,17 @@ class MixedLossFeatures(LossFeatures):
             )
         return self._styles[0].map(layer)
 
+    def samples(self, layer: str) -> Tensor:
+        """Positions of every style, evenly taken, as many as its weight says."""
+        each = [style.samples(layer) for style in self._styles]
+        positions = max(values.shape[2] for values in each)
+        counts = [round(weight * positions) for weight in self._weights]
+        chosen = [
+            values[:, :, torch.linspace(0, values.shape[2] - 1, count, device=values.device).round().long()]
+            for values, count in zip(each, counts, strict=True)
+        ]
+        return each[0] if len(each) == 1 else torch.cat(chosen, dim=2)
+
     def _mean_and_gram(self, layer: str) -> tuple[Tensor, Tensor]:
         pairs = [style._mean_and_gram(layer) for style in self._styles]
         means, grams = (torch.stack(values) for values in zip(*pairs, strict=True))
@@ -40,6 +51,12 @@ class MaskedLossFeatures(LossFeatures):
     def __init__(self, whole: LossFeatures, mask: Tensor) -> None:
         super().__init__(whole.maps, whole.scales)
         self._mask = mask
+
+    def samples(self, layer: str) -> Tensor:
+        """Positions that lie in the region by half and more; at least its innermost one."""
+        values = self.map(layer)
+        mask = F.adaptive_avg_pool2d(self._mask, (values.shape[2], values.shape[3])).flatten()
+        return values.flatten(2)[:, :, mask >= min(0.5, float(mask.max()))]
 
     def _mean_and_gram(self, layer: str) -> tuple[Tensor, Tensor]:
         features, scale = self.maps[layer], self.scales[layer]
@@ -55,7 +72,7 @@ class Objective:
     """Weighted loss of a picture against one content and one or several styles.
 
     Args:
-        loss: terms and weights; the identity term, which is about networks, is left out.
+        loss: terms and weights; the identity terms, which are about networks, are left out.
         content: ``(1, 3, H, W)`` RGB in [0, 1].
         styles: ``(1, 3, H_i, W_i)`` each.
         weights: of the styles, summing to 1.
@@ -73,6 +90,7 @@ class Objective:
         autocast: torch.autocast,
     ) -> None:
         self.loss, self.masks, self._autocast = loss, masks, autocast
+        self._pictures = content
         with torch.no_grad():
             self._content = self._features(content)
             targets = [self._features(style) for style in styles]
@@ -85,10 +103,10 @@ class Objective:
     def __call__(self, picture: Tensor) -> LossValues:
         """The loss of a ``(1, 3, H, W)`` picture."""
         features = self._features(picture)
-        inputs = LossInputs(picture, features, self._content, self._styles[0])
+        inputs = LossInputs(picture, features, self._content, self._styles[0], self._pictures)
         raw: dict[str, Tensor] = {}
         for name, term in self.loss.terms.items():
-            if name == "identity":
+            if name in IDENTITY_TERMS:
                 continue
             if not (self.masks and term.regional):  # type: ignore[operator,union-attr]
                 raw[name] = term(inputs, self.loss.reduction)

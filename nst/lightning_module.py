@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from nst.base_network import BaseNetwork
 from nst.encoders import Encoder
 from nst.fusion import Alpha
-from nst.losses import LossFeatures, LossInputs, LossValues, SelectedLossFeatures, StyleTransferLoss
+from nst.losses import IDENTITY_TERMS, LossFeatures, LossInputs, LossValues, SelectedLossFeatures, StyleTransferLoss
 from nst.statistics import Statistics
 from nst.style_code import StyleCode
 
@@ -76,7 +76,7 @@ class StyleTransferModule(pl.LightningModule):
         scheduler: takes the optimizer, gives a schedule that is stepped after every step; or ``None``.
         alpha: degree of stylization in training, see :func:`nst.fusion.alpha_per_level`.
         styles_per_content: styles of its batch that every content is painted in; a picture is encoded once for all of them.
-        identity_samples: pictures of each kind a step that are stylized with themselves, for the identity term.
+        identity_samples: pictures of each kind a step that are stylized with themselves, for the identity terms.
         encoder_learning_rate: of the encoder layers from ``trainable_from`` on.
         unfreeze_at: optimiser step from which those layers are trained.
         config: plain values stored in checkpoints; ``config["model"]`` must rebuild the network.
@@ -108,6 +108,7 @@ class StyleTransferModule(pl.LightningModule):
             for encoder in network.encoders
             if encoder.trainable_from is None
             and encoder.describe() == loss.network.describe()
+            and set(encoder.layers) <= set(loss.network.names)
             and (encoder is not network.style_encoder or network.pyramid == (1.0,))
         ]
 
@@ -133,13 +134,27 @@ class StyleTransferModule(pl.LightningModule):
             self.alpha,
             [Statistics(s.mean[contents], s.std[contents]) for s in content.content_statistics],
         )
-        features = self.loss.wrap(self.loss.network.features(output, self.loss.layers))
+        features = self._loss_features(output)
         content_target = SelectedLossFeatures(content.loss_features, contents)
         style_target = SelectedLossFeatures(style.loss_features, styles)
         inputs = LossInputs(output, features, content_target, style_target)
-        if "identity" in self.loss.terms:
+        inputs.content = batch["content"][contents]
+        if not IDENTITY_TERMS.isdisjoint(self.loss.terms):
             inputs.originals, inputs.reconstructions = self._reconstruct(content, style)
+        if "identity_features" in self.loss.terms:
+            assert inputs.reconstructions is not None
+            inputs.original_features = self._originals_features(content.loss_features, style.loss_features)
+            inputs.reconstruction_features = self._loss_features(inputs.reconstructions)
         return output, self.loss(inputs)
+
+    def _loss_features(self, pictures: Tensor) -> LossFeatures:
+        return self.loss.wrap(self.loss.network.features(pictures, self.loss.layers))
+
+    def _originals_features(self, *kinds: LossFeatures) -> LossFeatures:
+        """Features of the pictures that :meth:`_reconstruct` takes, which are there already."""
+        first = slice(0, self.identity_samples)
+        maps = {layer: torch.cat([kind.maps[layer][first] for kind in kinds]) for layer in self.loss.layers}
+        return LossFeatures(maps, kinds[0].scales)
 
     def _reconstruct(self, content: EncodedPictures, style: EncodedPictures) -> tuple[Tensor, Tensor]:
         """The first pictures of each kind, and what becomes of them: of content at alpha 0, of styles in their own manner."""

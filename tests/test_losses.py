@@ -275,7 +275,7 @@ def test_the_loss_network_never_changes_while_the_network_does(tiny_config: dict
     [
         ({"reduction": "median"}, "unknown loss reduction 'median': choose from sum, mean, relative"),
         ({"gram": {"weight": 1.0}}, "unknown loss term 'gram': choose from content, style"),
-        ({"style": {"weight": 1.0, "layers": {"relu9_1": 1.0}}}, "unknown loss layer 'relu9_1'"),
+        ({"style": {"weight": 1.0, "layers": {"relu9_1": 1.0}}}, "loss.network: unknown layer 'relu9_1' for vgg19"),
         ({"content": {"weight": 1.0, "layers": {"relu1_1": 1.0}, "target": "style"}}, "unknown content target 'style'"),
         ({"content": {"weight": 1.0}}, "loss config does not fit: .*layers"),
         ({"style": {"weight": 1.0, "layers": {"relu1_1": 1.0}, "power": 2}}, "loss config does not fit: .*power"),

@@ -1,0 +1,62 @@
+"""What terms compare of pixels: smoothness, edges, the spectrum. Pictures are ``(B, 3, H, W)`` RGB."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nst.loss_distances import squared_norm
+
+
+def total_variation(pictures: Tensor, reduction: str = "mean") -> Tensor:
+    """``Σ_ij (I[i+1,j] − I[i,j])² + (I[i,j+1] − I[i,j])²`` of ``(B, 3, H, W)``; it has no target: ``relative`` is ``mean``."""
+    down, right = pictures.diff(dim=2), pictures.diff(dim=3)
+    variation = squared_norm(down) + squared_norm(right)
+    return (variation / (1 if reduction == "sum" else pictures[0].numel())).mean()
+
+
+def laplacian(pictures: Tensor, pooling: int = 4) -> Tensor:
+    """Edges: the Laplacian ``4 I[i,j] − I[i±1,j] − I[i,j±1]`` of the ``pooling``-fold reduced picture, summed over channels.
+
+    ``(B, 3, H, W)`` → ``(B, 1, H/p − 2, W/p − 2)`` (Li et al. 2017, equation 3).
+    """
+    small = F.avg_pool2d(pictures, pooling).sum(dim=1, keepdim=True)
+    kernel = small.new_tensor([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]])
+    return F.conv2d(small, kernel.view(1, 1, 3, 3))
+
+
+def laplacian_distance(pictures: Tensor, target: Tensor, pooling: int = 4, reduction: str = "relative") -> Tensor:
+    """``Σ_ij (D(x) − D(c))²_ij``, D the Laplacian (Li et al. 2017, equation 4); ``mean``: over positions; ``relative``: over ``‖D(c)‖²``."""
+    edges, wanted = laplacian(pictures, pooling), laplacian(target, pooling)
+    distance = squared_norm(edges - wanted)
+    if reduction == "relative":
+        return (distance / squared_norm(wanted).clamp_min(1e-12)).mean()
+    return (distance / (1 if reduction == "sum" else edges[0].numel())).mean()
+
+
+def radial_spectrum(pictures: Tensor, bands: int = 32) -> Tensor:
+    """Mean power in rings of frequency, ``(B, bands)``: from the lowest frequency to the highest along a side, ½.
+
+    The power spectrum of the luma, averaged over each ring as Durall et al. 2020 (equation 3) integrate it.
+    """
+    luma = (pictures * pictures.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(dim=1)
+    height, width = luma.shape[1:]
+    power = torch.fft.rfft2(luma - luma.mean(dim=(1, 2), keepdim=True), norm="ortho").abs().square()
+    vertical = torch.fft.fftfreq(height, device=luma.device).square()
+    horizontal = torch.fft.rfftfreq(width, device=luma.device).square()
+    radius = (vertical[:, None] + horizontal[None, :]).sqrt()
+    inside = (radius > 0) & (radius <= 0.5)
+    ring = (radius[inside] * 2 * bands).ceil().long() - 1
+    sums = luma.new_zeros(len(luma), bands).index_add(1, ring, power[:, inside])
+    return sums / torch.bincount(ring, minlength=bands).clamp_min(1)
+
+
+def spectrum_distance(pictures: Tensor, target: Tensor, bands: int = 32) -> Tensor:
+    """Mean over rings of ``(ln P(x) − ln P(t))²``: regular grids and missing detail show in it (after Durall et al. 2020).
+
+    Pictures may differ in size. Logarithms of power (plus 1e-6, below the noise of 8 bits) weigh every ring alike, so there
+    is no reduction to choose.
+    """
+    logarithms = [(radial_spectrum(each, bands) + 1e-6).log() for each in (pictures, target)]
+    return (logarithms[0] - logarithms[1]).square().mean()
