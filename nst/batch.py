@@ -18,6 +18,7 @@ from nst.errors import UserError
 from nst.images import find_images, read_image, write_image
 from nst.samples import SAMPLES
 from nst.stylizer import Stylizer
+from nst.video_batch import is_film, stylize_film
 
 WAITING = 2  # results that may wait for the disk
 SAMPLE_CONTENT = SAMPLES / "content" / "astronaut.jpg"
@@ -50,6 +51,10 @@ def stylize(cfg: DictConfig) -> Outcome:
         UserError: the model, a style, a value or a single content picture is wrong.
     """
     content, style = _contents(cfg), _styles(cfg)
+    if is_film(content, cfg.output, cfg.first_frame):
+        return Outcome([stylize_film(cfg, content, style)], [], {})
+    if cfg.schedule is not None:
+        raise UserError(f"schedule changes the style over the time of a film, and {content} is none: use weights.")
     jobs = plan(content, cfg.output, cfg.output_dir)
     stylizer = Stylizer.from_checkpoint(cfg.ckpt, device=cfg.device, precision=cfg.precision)
     options: dict[str, Any] = {

@@ -99,14 +99,15 @@ def read_film(path: str | Path) -> Film:
         context = stream.codec_context
         colors = Colors(context.colorspace, context.color_range, context.color_primaries, context.color_trc)
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+        seconds = None
         if stream.duration is not None:
-            duration: float | None = float(stream.duration * stream.time_base)
-        else:
-            duration = container.duration / 1e6 if container.duration is not None else None
+            seconds = float(stream.duration * stream.time_base)
+        elif container.duration is not None:
+            seconds = container.duration / 1e6
         width, height, aspect = first.width, first.height, stream.sample_aspect_ratio or Fraction(1)
         if _quarter_turns(first) % 2:
             width, height, aspect = height, width, 1 / aspect
-        return Film(path, width, height, stream.time_base, rate, duration, aspect, colors)
+        return Film(path, width, height, stream.time_base, rate, seconds, aspect, colors)
 
 
 def read_frames(film: Film) -> Iterator[Frame]:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from nst.animations import indexed, set_last_webp_duration
 from nst.errors import UserError
-from nst.video_reading import FULL_RANGE, Film, is_animation, open_film, require_extra
+from nst.video_reading import Film, is_animation, open_film, require_extra
 
 FORMATS = {
     ".m4v": "mp4",
@@ -156,7 +156,7 @@ def _join_film(pieces: Sequence[Path], end: int, encoding: Encoding, path: Path)
         out = open_files.enter_context(av.open(str(path), "w", format=name, options=options))
         first = open_files.enter_context(av.open(str(pieces[0])))
         video = out.add_stream_from_template(first.streams.video[0])
-        video.time_base = film.time_base
+        video.time_base, video.codec_context.framerate = film.time_base, film.rate
         sources = [_lasting(_pictures(pieces, video), end * film.time_base)]
         if not is_animation(film.path):
             source = open_files.enter_context(open_film(film.path))
