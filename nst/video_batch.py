@@ -40,7 +40,18 @@ def stylize_film(cfg: DictConfig, content: str, styles: Sequence[str]) -> Path:
     output = Path(cfg.output or Path(cfg.output_dir, "stylized" + (suffix if suffix in FORMATS else ".mp4")))
     check_output(output)  # before the model is loaded
     stylizer = Stylizer.from_checkpoint(cfg.ckpt, device=cfg.device, precision=cfg.precision)
-    names = "weights schedule masks style_size size max_size preserve_color steady crf tile".split()
+    names = [
+        "weights",
+        "schedule",
+        "masks",
+        "style_size",
+        "size",
+        "max_size",
+        "preserve_color",
+        "steady",
+        "crf",
+        "tile",
+    ]
     options = {name: _plain(cfg[name]) for name in names}
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("frames"), TimeRemainingColumn())
     start, frames = time.perf_counter(), 0

@@ -1,0 +1,234 @@
+"""Films: what is kept of them, styles over time, and going on after an interruption."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import torch
+from films import lively_stylizer, panned, pictures, samples, times, write_film
+from PIL import Image
+
+from nst import StyleCode, Stylizer, UserError, video_pieces
+from nst.peak_memory import peak_memory
+from nst.video import code_at
+
+
+@pytest.fixture
+def stylizer(tiny_config: dict[str, Any]) -> Stylizer:
+    return lively_stylizer(tiny_config)
+
+
+@pytest.fixture
+def code(stylizer: Stylizer) -> StyleCode:
+    return stylizer.encode_style(torch.rand(1, 3, 32, 32))
+
+
+def test_a_film_keeps_its_frames_times_size_and_sound_to_the_sample(
+    stylizer: Stylizer, code: StyleCode, tmp_path: Path
+) -> None:
+    film = write_film(tmp_path / "film.mp4", panned(50, 80, 46), sound="aac")
+    painted = stylizer.stylize_video(film, code, tmp_path / "painted.mp4")
+
+    with av.open(str(film)) as before, av.open(str(painted)) as after:
+        for name in ("width", "height", "average_rate", "time_base", "frames", "duration"):
+            assert getattr(before.streams.video[0], name) == getattr(after.streams.video[0], name), name
+        packets = [[bytes(p) for p in container.demux(audio=0)] for container in (before, after)]
+    assert times(painted) == times(film) and len(times(film)) == 50
+    assert packets[0] == packets[1]
+    assert np.array_equal(samples(film), samples(painted))
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_each_frame_alone_is_the_stylized_frame(stylizer: Stylizer, code: StyleCode, tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film.mp4", panned(3))
+    painted = pictures(stylizer.stylize_video(film, code, tmp_path / "painted.mkv", steady="off", crf=0))
+    for before, after in zip(pictures(film), painted, strict=True):
+        expected = stylizer(Image.fromarray(np.ascontiguousarray(before)), code)
+        # Half as many colours as pixels are kept: compare brightness.
+        difference = np.asarray(expected.convert("L"), float) - np.asarray(Image.fromarray(after).convert("L"), float)
+        assert np.abs(difference).mean() < 2
+
+
+def test_irregular_times_are_kept(stylizer: Stylizer, code: StyleCode, tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film.mp4", panned(5), times=[0, 1, 4, 5, 9])
+    painted = stylizer.stylize_video(film, code, tmp_path / "painted.mp4")
+    assert times(painted) == times(film) == [Fraction(t, 25) for t in (0, 1, 4, 5, 9)]
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mkv", ".webm"])
+def test_other_containers_have_the_frames_and_the_sound(
+    stylizer: Stylizer, code: StyleCode, tmp_path: Path, suffix: str
+) -> None:
+    film = write_film(tmp_path / "film.mp4", panned(8), sound="aac")
+    painted = stylizer.stylize_video(film, code, tmp_path / f"painted{suffix}")
+    with av.open(str(painted)) as after:
+        assert after.streams.video[0].average_rate == 25
+    found = [float(t - times(painted)[0]) for t in times(painted)]
+    assert np.allclose(found, [index / 25 for index in range(8)], atol=0.001)  # Matroska counts milliseconds
+    # WebM takes no AAC: the tone is coded anew, with the other codec's delay.
+    spectrum = np.abs(np.fft.rfft(samples(painted)[0][-8192:]))
+    with av.open(str(painted)) as after:
+        rate = after.streams.audio[0].rate
+    assert abs(spectrum.argmax() * rate / 8192 - 440) < rate / 8192
+
+
+def test_a_rotated_film_is_upright(stylizer: Stylizer, code: StyleCode, tmp_path: Path) -> None:
+    frames = panned(3)
+    lying = write_film(tmp_path / "lying.mp4", [np.rot90(f, -1).copy() for f in frames], rotation=90)
+    assert np.abs(pictures(lying)[0].astype(float) - frames[0]).mean() < 5  # a player shows it upright
+    painted = pictures(stylizer.stylize_video(lying, code, tmp_path / "painted.mp4", alpha=0.0, crf=0))
+    straight = write_film(tmp_path / "straight.mp4", frames)
+    expected = pictures(stylizer.stylize_video(straight, code, tmp_path / "expected.mp4", alpha=0.0, crf=0))
+    assert painted[0].shape == (48, 64, 3)
+    assert np.abs(painted[0].astype(float) - expected[0]).mean() < 3
+
+
+@pytest.mark.parametrize(("color_range", "colorspace"), [(1, 1), (2, 1), (1, 6), (2, 6), (1, 5)])
+def test_colours_survive_reading_and_writing(
+    stylizer: Stylizer,
+    code: StyleCode,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    color_range: int,
+    colorspace: int,
+) -> None:
+    monkeypatch.setattr("nst.steady.render", lambda network, picture, *rest: picture)  # paints nothing
+    frames = [np.full((48, 64, 3), color, dtype=np.uint8) for color in ((230, 30, 40), (250, 250, 250), (5, 5, 5))]
+    film = write_film(tmp_path / "film.mp4", frames, color_range=color_range, colorspace=colorspace)
+    painted = stylizer.stylize_video(film, code, tmp_path / "painted.mp4", steady="off", crf=0)
+    for path in (film, painted):
+        with av.open(str(path)) as container:
+            context = container.streams.video[0].codec_context
+            assert (context.color_range, context.colorspace) == (color_range, colorspace)
+        for frame, expected in zip(pictures(path), frames, strict=True):
+            assert np.abs(frame.astype(int) - expected).max() <= 5
+
+
+def test_odd_sizes_and_oblong_pixels_are_kept(stylizer: Stylizer, code: StyleCode, tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film.mp4", panned(2, 63, 47), pixel_aspect=Fraction(4, 3))
+    painted = stylizer.stylize_video(film, code, tmp_path / "painted.mp4")
+    with av.open(str(painted)) as after:
+        video = after.streams.video[0]
+        assert (video.width, video.height, video.sample_aspect_ratio) == (63, 47, Fraction(4, 3))
+    smaller = stylizer.stylize_video(film, code, tmp_path / "smaller.mp4", max_size=32)
+    assert pictures(smaller)[0].shape == (24, 32, 3)
+
+
+def test_the_style_changes_over_time(stylizer: Stylizer, tmp_path: Path) -> None:
+    codes = [stylizer.encode_style(torch.rand(1, 3, 32, 32) ** power) for power in (1, 3, 9)]
+    for progress, expected in ((0, codes[0]), (0.5, codes[1]), (0.75, codes[1].lerp(codes[2], 0.5)), (1, codes[2])):
+        found = code_at(codes, progress)
+        for layer in found.layers:
+            assert torch.allclose(found[layer].mean, expected[layer].mean)
+
+    film = write_film(tmp_path / "film.mp4", [panned(1)[0]] * 5)
+    options: dict[str, Any] = {"steady": "off", "crf": 0}
+    changing = pictures(
+        stylizer.stylize_video(film, [codes[0], codes[2]], tmp_path / "a.mp4", schedule="linear", **options)
+    )
+    constant = pictures(stylizer.stylize_video(film, codes[0], tmp_path / "b.mp4", **options))
+    distances = [np.abs(a.astype(float) - b).mean() for a, b in zip(changing, constant, strict=True)]
+    assert distances[0] < 0.5 and distances == sorted(distances) and distances[4] > distances[1] > 0
+
+
+def test_an_interrupted_run_goes_on_and_makes_the_same_film(
+    stylizer: Stylizer, code: StyleCode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video_pieces, "PIECE_FRAMES", 4)
+    film = write_film(tmp_path / "film.mp4", panned(14), sound="aac")
+    whole = stylizer.stylize_video(film, code, tmp_path / "whole.mp4")
+
+    def stop(done: int, total: int | None) -> None:
+        assert total == 14
+        if done == 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stylizer.stylize_video(film, code, tmp_path / "painted.mp4", progress=stop)
+    assert not (tmp_path / "painted.mp4").exists()
+    assert len(list((tmp_path / ".painted.mp4.parts").glob("*.safetensors"))) == 2
+
+    counted = []
+    encode = type(stylizer.network).encode_content
+    monkeypatch.setattr(
+        type(stylizer.network), "encode_content", lambda *arguments: counted.append(1) or encode(*arguments)
+    )
+    painted = stylizer.stylize_video(film, code, tmp_path / "painted.mp4")
+    assert len(counted) == 14 - 8  # frames of finished pieces are not painted again
+    assert painted.read_bytes() == whole.read_bytes()
+    assert not (tmp_path / ".painted.mp4.parts").exists()
+
+
+def test_pieces_of_another_job_are_not_used(
+    stylizer: Stylizer, code: StyleCode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video_pieces, "PIECE_FRAMES", 2)
+    film = write_film(tmp_path / "film.mp4", panned(5))
+
+    def stop(done: int, total: int | None) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stylizer.stylize_video(film, code, tmp_path / "painted.mp4", progress=stop)
+    painted = stylizer.stylize_video(film, code, tmp_path / "painted.mp4", alpha=0.5)
+    fresh = stylizer.stylize_video(film, code, tmp_path / "fresh.mp4", alpha=0.5)
+    assert painted.read_bytes() == fresh.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steady": "very"}, "steady"),
+        ({"schedule": "linear"}, "several styles"),
+        ({"schedule": "zigzag"}, "zigzag"),
+        ({"preserve_color": "histogram"}, "luminance"),
+        ({"crf": 60}, "crf"),
+        ({"alpha": 2.0}, "alpha"),
+        ({"output": "painted.xyz"}, ".mp4"),
+        ({"content": "missing.mp4"}, "no such file"),
+        ({"content": "text.mp4"}, "no film"),
+        ({"content": "sound.mp4"}, "no pictures"),
+        ({"content": "empty.gif"}, "no animation"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    stylizer: Stylizer, code: StyleCode, tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    (tmp_path / "text.mp4").write_text("no film")
+    (tmp_path / "empty.gif").touch()
+    with av.open(str(tmp_path / "sound.mp4"), "w") as out:
+        audio = out.add_stream("aac", rate=44100, layout="mono")
+        tone = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        tone.rate = 44100
+        out.mux(audio.encode(tone))
+        out.mux(audio.encode())
+    write_film(tmp_path / "film.mp4", panned(2))
+    names = {"content": "film.mp4", "output": "painted.mp4"} | {
+        k: v for k, v in options.items() if k in ("content", "output")
+    }
+    rest = {name: value for name, value in options.items() if name not in names}
+    with pytest.raises(UserError, match=message):
+        stylizer.stylize_video(tmp_path / names["content"], code, tmp_path / names["output"], **rest)
+    assert not (tmp_path / names["output"]).exists()
+
+
+def test_memory_does_not_grow_with_the_length(
+    stylizer: Stylizer, code: StyleCode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nst.steady.render", lambda network, picture, *rest: picture)  # paints nothing
+    frames, peaks = panned(60, 320, 180, step=0.5), []
+    for repeats in (1, 1, 5):  # the first run fills caches
+        film = write_film(tmp_path / "film.mp4", frames * repeats)
+        with peak_memory(torch.device("cpu")) as peak:
+            stylizer.stylize_video(film, code, tmp_path / "painted.mp4", steady="off")
+        if peak.mebibytes is None:
+            pytest.skip("the system does not tell the peak")
+        peaks.append(peak.mebibytes)
+    more = 240 * frames[0].nbytes / 2**20  # of decoded frames
+    assert peaks[2] - peaks[1] < more / 4
