@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from nst.base_network import Region
 from nst.color import check_preserve_color, keep_content_chroma
 from nst.errors import UserError
@@ -150,7 +148,7 @@ def _fingerprint(
     tensors = list(stylizer.network.own_state_dict().values())
     tensors += [value for code in codes for pair in code.statistics for value in pair]
     for tensor in tensors:
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.detach().float().cpu().numpy().tobytes())
     for mask in masks or ():
         digest.update(repr(mask).encode() if isinstance(mask, str | Path) else bytes(str(mask), "utf8"))
     return digest.hexdigest()
