@@ -81,20 +81,19 @@ def _raft(weights: str, device: str) -> nn.Module:
     return network.eval().requires_grad_(False).to(device)
 
 
-def warp(picture: Tensor, flow: Tensor) -> Tensor:
+def warp(picture: Tensor, flow: Tensor, interpolation: str = "bicubic") -> Tensor:
     """``picture`` seen from the frame that ``flow`` starts from: ``out(x) = picture(x + flow(x))``.
 
-    Bicubic, since blur would add up over frames; positions outside take the nearest edge.
-
     Args:
-        picture: ``(1, C, H, W)`` float.
+        picture: ``(1, C, H, W)`` float; positions outside take the nearest edge.
         flow: ``(1, 2, H, W)`` in pixels.
+        interpolation: ``bicubic``, for what is carried on from frame to frame, where blur would add up, or ``bilinear``.
     """
     height, width = picture.shape[2:]
     x = torch.arange(width, device=flow.device, dtype=flow.dtype) + flow[:, 0]
     y = torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None] + flow[:, 1]
     grid = torch.stack([2 * x / max(width - 1, 1) - 1, 2 * y / max(height - 1, 1) - 1], dim=3)
-    return F.grid_sample(picture, grid, mode="bicubic", padding_mode="border", align_corners=True)
+    return F.grid_sample(picture, grid, mode=interpolation, padding_mode="border", align_corners=True)
 
 
 def reliability(backward: Tensor, forward: Tensor, current: Tensor, warped_previous: Tensor) -> Tensor:
@@ -111,7 +110,7 @@ def reliability(backward: Tensor, forward: Tensor, current: Tensor, warped_previ
         warped_previous: the previous frame along ``backward``.
     """
     height, width = backward.shape[2:]
-    returned = warp(forward, backward)
+    returned = warp(forward, backward, "bilinear")
     disagreement = (backward + returned).square().sum(dim=1, keepdim=True)
     size = backward.square().sum(dim=1, keepdim=True) + returned.square().sum(dim=1, keepdim=True)
     x = torch.arange(width, device=backward.device) + backward[:, :1]

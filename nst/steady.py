@@ -114,14 +114,17 @@ class SteadyPainter:
         assert self.flow is not None
         previous = self._tensors["picture"]
         backward, forward = self.flow(current, previous), self.flow(previous, current)
-        warped = warp(torch.cat([previous, self._tensors["output"]], dim=1), backward)
-        fits = reliability(backward, forward, current, warped[:, :3])
-        return torch.lerp(output, warped[:, 3:].clamp(0, 1), CARRIED * fits)
+        fits = reliability(backward, forward, current, warp(previous, backward, "bilinear"))
+        carried = warp(self._tensors["output"], backward).clamp_(0, 1)
+        return torch.lerp(output, carried, CARRIED * fits)
 
 
 def color_histogram(picture: Tensor) -> Tensor:
-    """Shares of a picture's pixels in 8 × 8 × 8 boxes of colours: ``(512,)``. ``picture`` is ``(1, 3, H, W)`` in [0, 1]."""
-    levels = (picture[0] * HISTOGRAM_LEVELS).long().clamp(0, HISTOGRAM_LEVELS - 1).flatten(1)
+    """Shares of pixels (of every other row and column) in 8 × 8 × 8 boxes of colours: ``(512,)``.
+
+    ``picture`` is ``(1, 3, H, W)`` in [0, 1].
+    """
+    levels = (picture[0, :, ::2, ::2] * HISTOGRAM_LEVELS).long().clamp(0, HISTOGRAM_LEVELS - 1).flatten(1)
     boxes = (levels[0] * HISTOGRAM_LEVELS + levels[1]) * HISTOGRAM_LEVELS + levels[2]
     return torch.bincount(boxes, minlength=HISTOGRAM_LEVELS**3) / boxes.numel()
 
