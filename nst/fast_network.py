@@ -20,6 +20,7 @@ STRIDES = (1, 2, 4, 8)
 CONTRAST = 4.0  # gives pictures a deviation near 1, like features
 BORDER = 8  # pixels: what zero padding does to a border stays in the part that is cut off
 DEVIATION_OFFSET = math.log(math.expm1(1.0))  # softplus of it is 1: the deviation where the MLP says 0
+COLOR_MIXTURES = 6  # entries of a 3×3 matrix off its diagonal
 FEATURE_EPSILON = 1e-3  # added to the features' variance: a channel that hardly fires is not scaled up a hundredfold
 
 
@@ -51,6 +52,24 @@ class Affine(NamedTuple):
 
     def __call__(self, features: Tensor) -> Tensor:
         return torch.addcmul(self.shift.to(features.dtype), features, self.scale.to(features.dtype))
+
+
+class ColorMap(NamedTuple):
+    """``matrix · rgb + shift`` at every pixel; ``(B, 3, 3)`` and ``(B, 3, 1)``."""
+
+    matrix: Tensor
+    shift: Tensor
+
+    def __call__(self, pictures: Tensor) -> Tensor:
+        matrix = self.matrix.to(pictures.dtype).expand(len(pictures), -1, -1)
+        return torch.baddbmm(self.shift.to(pictures.dtype), matrix, pictures.flatten(2)).view_as(pictures)
+
+
+class Modulations(NamedTuple):
+    """What a style does to a content: the map of its colours, then an affine map a further stride and one a block."""
+
+    colors: ColorMap
+    affines: list[Affine]
 
 
 class _Block(nn.Module):
@@ -88,8 +107,8 @@ class FastNetwork(BaseNetwork):
     """Residual bodies at 1/8 and 1/4 resolution, modulated by a StyleCode of VGG-19 statistics.
 
     A style is encoded through VGG-19 once; from its statistics a small MLP predicts the mean and deviation that the light
-    encoder's features are given at each stride (as AdaIN does), the picture's own colours among them, and a scale and
-    shift for every residual block. Nothing inside is normalised, so tiles need only the encoder features' statistics. The
+    encoder's features are given at each stride (as AdaIN does), a scale and shift for every residual block, and a map of the
+    picture's colours, which adds the detail that only full resolution has. Nothing inside is normalised, so tiles need only the encoder features' statistics. The
     last convolutions work at 1/2 and full resolution: a pixel-shuffle output would leave a grid.
 
     At alpha 0 the features keep their own statistics and the blocks their input: that is trained to reconstruct.
@@ -122,11 +141,11 @@ class FastNetwork(BaseNetwork):
         self.to_picture = convolution(widths[2], 3)
         nn.init.normal_(self.to_picture.weight, std=1e-3)
 
-        # What the MLP predicts: mean and deviation a stride, then scale and shift a block.
+        # What the MLP predicts: deviation and mean a stride, then scale and shift a block, then how colours mix.
         self.sizes = [3, *(widths[stride] for stride in STRIDES[1:])]
         self.sizes += [widths[stride] for stride in (8, 4) for _ in range(blocks[stride])]
         inputs = 2 * sum(self.style_encoder.out_channels)
-        last = nn.Linear(hidden, 2 * sum(self.sizes))
+        last = nn.Linear(hidden, 2 * sum(self.sizes) + COLOR_MIXTURES)
         nn.init.normal_(last.weight, std=1e-2)
         nn.init.zeros_(last.bias)
         # Colours start with the mean and deviation of usual pictures: (0.5, 0.25).
@@ -148,50 +167,67 @@ class FastNetwork(BaseNetwork):
     ) -> Tensor:
         if content_statistics is None:
             content_statistics = self.content_statistics(features)
-        return self._decode(features, self._modulations(style, content_statistics, alpha))
+        modulations = self._modulations(style, content_statistics, alpha)
+        return self._decode(features, modulations.affines, modulations.colors(features[0]))
 
     def decode_regions(self, features: Sequence[Tensor], regions: Sequence[Region], alpha: Alpha = 1.0) -> Tensor:
         masks = [region.mask for region in regions]
         maps = [self._modulations(region.style, region.statistics, alpha) for region in regions]
         masks.append((1 - torch.stack(masks).sum(dim=0)).clamp_min(0))  # type: ignore[arg-type]
         maps.append(self._modulations(regions[0].style, regions[0].statistics, 0.0))
+        colored = [mask * each.colors(features[0]) for mask, each in zip(masks, maps, strict=True)]  # type: ignore[operator]
+        picture = torch.stack(colored).sum(dim=0)
         sizes = {stride: level.shape[2:] for stride, level in zip(STRIDES, features, strict=True)}
-        strides = [*STRIDES, *(stride for stride, count in self.blocks.items() for _ in range(count))]
+        strides = [*STRIDES[1:], *(stride for stride, count in self.blocks.items() for _ in range(count))]
         blended = []
         for index, stride in enumerate(strides):
             scaled = [F.adaptive_avg_pool2d(mask, sizes[stride]) for mask in masks]  # type: ignore[arg-type]
-            pairs = [(mask, each[index]) for mask, each in zip(scaled, maps, strict=True)]
+            pairs = [(mask, each.affines[index]) for mask, each in zip(scaled, maps, strict=True)]
             scale = torch.stack([mask * affine.scale for mask, affine in pairs]).sum(dim=0)
             shift = torch.stack([mask * affine.shift for mask, affine in pairs]).sum(dim=0)
             blended.append(Affine(scale, shift))
-        return self._decode(features, blended)
+        return self._decode(features, blended, picture)
 
-    def _modulations(self, style: StyleCode, content: Sequence[Statistics], alpha: Alpha) -> list[Affine]:
-        """One affine map a stride (AdaIN to the predicted statistics), then one a block."""
+    def _modulations(self, style: StyleCode, content: Sequence[Statistics], alpha: Alpha) -> Modulations:
         alphas = alpha_per_level(alpha, self.levels)
         statistics = [style[layer] for layer in self.style_layers]
         with torch.autocast(statistics[0].mean.device.type, enabled=False):
             # Logarithms: activations span decades, and a style's contrast is a factor.
             known = torch.cat([(value + 0.01).log() for pair in statistics for value in pair], dim=1)
-            predicted = self.predictor(known).split([size for size in self.sizes for _ in range(2)], dim=1)
+            sizes = [size for size in self.sizes for _ in range(2)]
+            *predicted, mixture = self.predictor(known).split([*sizes, COLOR_MIXTURES], dim=1)
             maps = []
             for index, (scale, shift) in enumerate(zip(predicted[::2], predicted[1::2], strict=True)):
                 if index < len(STRIDES):
                     target = Statistics(shift, F.softplus(scale + DEVIATION_OFFSET))
-                    mean, deviation = content[index]
-                    deviation = (deviation.square() + FEATURE_EPSILON).sqrt()
-                    scale, shift = adain_affine(target, Statistics(mean, deviation))
+                    scale, shift = adain_affine(target, self._bounded(content[index]))
                     degree = alphas[index]
                     scale = degree * scale + (1 - degree)
                 else:
                     degree = alphas[-1] if index < len(STRIDES) + self.blocks[8] else alphas[-2]
                     scale = 1 + degree * scale
-                maps.append(Affine(scale[:, :, None, None], (degree * shift)[:, :, None, None]))
-        return maps
+                maps.append((scale, degree * shift))
+            colors = self._color_map(*maps[0], alphas[0] * mixture, self._bounded(content[0]))
+        affines = [Affine(scale[:, :, None, None], shift[:, :, None, None]) for scale, shift in maps[1:]]
+        return Modulations(colors, affines)
 
-    def _decode(self, features: Sequence[Tensor], modulations: Sequence[Affine]) -> Tensor:
-        levels = dict(zip(STRIDES, zip(features, modulations, strict=False), strict=True))
-        steps = list(zip(self.bodies, modulations[len(STRIDES) :], strict=True))
+    @staticmethod
+    def _bounded(content: Statistics) -> Statistics:
+        return Statistics(content.mean, (content.std.square() + FEATURE_EPSILON).sqrt())
+
+    @staticmethod
+    def _color_map(scale: Tensor, shift: Tensor, mixture: Tensor, content: Statistics) -> ColorMap:
+        """AdaIN of the three colours, plus how much of each normalised colour goes into the two others."""
+        places = (~torch.eye(3, dtype=torch.bool, device=mixture.device)).nonzero()
+        basis = F.one_hot(3 * places[:, 0] + places[:, 1], 9).view(COLOR_MIXTURES, 3, 3).to(mixture.dtype)
+        mixing = torch.einsum("bk,kij->bij", mixture, basis) / content.std[:, None, :]
+        return ColorMap(
+            torch.diag_embed(scale) + mixing, (shift - (mixing @ content.mean[:, :, None])[..., 0])[:, :, None]
+        )
+
+    def _decode(self, features: Sequence[Tensor], affines: Sequence[Affine], picture: Tensor) -> Tensor:
+        levels = dict(zip(STRIDES[1:], zip(features[1:], affines, strict=False), strict=True))
+        steps = list(zip(self.bodies, affines[len(levels) :], strict=True))
         x = levels[8][1](levels[8][0])
         for block, modulation in steps[: self.blocks[8]]:
             x = block(x, modulation)
@@ -201,7 +237,4 @@ class FastNetwork(BaseNetwork):
             x = block(x, modulation)
         x = F.interpolate(F.relu(self.up["4"](x)), scale_factor=2, mode="nearest")
         x = F.relu(self.at_half(x + self.skips["2"](levels[2][1](levels[2][0]))))
-        x = upsampled_convolution(F.relu(self.before_full(x)), self.to_picture)
-        affine = levels[1][1]
-        picture, scale, shift = levels[1][0].to(x.dtype), affine.scale.to(x.dtype), affine.shift.to(x.dtype)
-        return (x + shift).addcmul_(picture, scale)
+        return upsampled_convolution(F.relu(self.before_full(x)), self.to_picture) + picture

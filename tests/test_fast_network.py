@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from nst.base_network import Region
-from nst.fast_network import FastNetwork
+from nst.fast_network import DEVIATION_OFFSET, FastNetwork
 from nst.networks import build
+from nst.style_code import StyleCode
 from nst.tiling import render
 
 
@@ -54,8 +55,9 @@ def test_light_features_take_the_predicted_statistics(network: FastNetwork, pict
     features = network.encode_content(content)
     maps = network._modulations(code, network.content_statistics(features), 1.0)
     other = network._modulations(code, network.content_statistics(network.encode_content(pictures[2])), 1.0)
+    features_2 = network.encode_content(pictures[2])
     for level, affine, level_2, affine_2 in zip(
-        features, maps, network.encode_content(pictures[2]), other, strict=False
+        features[1:], maps.affines, features_2[1:], other.affines, strict=False
     ):
         first, second = affine(level), affine_2(level_2)  # two contents, one target
         assert torch.allclose(first.mean((2, 3)), second.mean((2, 3)), atol=1e-3)
@@ -75,3 +77,34 @@ def test_each_region_has_its_own_style(network: FastNetwork, pictures: torch.Ten
     assert torch.allclose(everywhere, alone, atol=1e-5)
     unpainted = network.decode_regions(features, [Region(codes[0], 0 * ones, statistics)])
     assert torch.allclose(unpainted, network.decode(features, codes[0], 0.0, statistics), atol=1e-5)
+
+
+def test_colours_take_a_mean_and_covariance_that_only_the_style_sets(
+    network: FastNetwork, pictures: torch.Tensor
+) -> None:
+    code = network.encode_style(pictures[1])
+    mapped = []
+    for seed in (3, 4):  # three independent colours of unlike deviations: their normalised covariance is the identity
+        generator = torch.Generator().manual_seed(seed)
+        spread = 0.1 + 0.2 * torch.rand(1, 3, 1, 1, generator=generator)
+        content = 0.3 + spread * torch.rand(1, 3, 256, 256, generator=generator)
+        statistics = network.content_statistics(network.encode_content(content))
+        colors = network._modulations(code, statistics, 1.0).colors
+        normalised = (content - statistics[0].mean[..., None, None]) / network._bounded(statistics[0]).std[
+            ..., None, None
+        ]
+        expected = torch.einsum("dc,bchw->bdhw", mixing_matrix(network, code), normalised)
+        result = colors(content)
+        assert torch.allclose(result - result.mean((2, 3), keepdim=True), expected, atol=1e-4)
+        mapped.append(result.mean((2, 3)))
+    assert torch.allclose(*mapped, atol=1e-4)
+
+
+def mixing_matrix(network: FastNetwork, code: StyleCode) -> torch.Tensor:
+    """Deviations on the diagonal, mixtures off it, read from the MLP's output by hand."""
+    known = torch.cat([(value + 0.01).log() for layer in code.layers for value in code[layer]], dim=1)
+    predicted = network.predictor(known)[0]
+    a, b, c, d, e, f = predicted[-6:]
+    deviation = torch.nn.functional.softplus(predicted[:3] + DEVIATION_OFFSET)
+    zero = torch.zeros(())
+    return torch.diag(deviation) + torch.stack([zero, a, b, c, zero, d, e, f, zero]).view(3, 3)
