@@ -1,0 +1,20 @@
+"""Fetch and check data sets: see configs/inference/prepare_data.yaml for every key."""
+
+import sys
+
+import hydra
+from omegaconf import DictConfig
+
+from nst.cli import entry_point, one_line_errors
+
+
+@hydra.main(version_base="1.3", config_path="../configs/inference", config_name="prepare_data")
+@one_line_errors
+def main(cfg: DictConfig) -> None:
+    from nst.data.download import prepare_data  # late: `--help` and config errors need no torch
+
+    sys.exit(1 if prepare_data(cfg) else 0)
+
+
+if __name__ == "__main__":
+    entry_point(main)
