@@ -1,4 +1,4 @@
-"""Mean activations of an encoder's filters on photographs, for :meth:`nst.encoders.Encoder.set_mean_activations`."""
+"""Mean activations of an encoder's filters on photographs, for :meth:`nst.encoder_contract.Encoder.set_mean_activations`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nst.base_network import BaseNetwork
-from nst.encoders import Encoder
+from nst.encoder_contract import Encoder
 from nst.losses import StyleTransferLoss
 
 

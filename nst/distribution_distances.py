@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CENTRAL_MOMENTS = 5  # Kalischek et al. 2021, section 3.2
+CENTRAL_MOMENTS = 5  # orders, as Kalischek et al. 2021 take them
 SMALLEST_NORM = 1e-12
 
 
@@ -34,7 +34,7 @@ def _per_channel_transport(values: Tensor, target: Tensor, reduction: str) -> Te
 def sliced_wasserstein_distance(
     features: Tensor, target: Tensor, directions: Tensor, reduction: str = "relative"
 ) -> Tensor:
-    """``E_V [1/M ‖sort(Vᵀ F) − sort(Vᵀ S)‖²]`` over directions V (Heitz et al. 2021, equations 5 to 7).
+    """``E_V [1/M ‖sort(Vᵀ F) − sort(Vᵀ S)‖²]`` over directions V (Heitz et al. 2021).
 
     Args:
         features, target: ``(B, N, M)`` and ``(B, N, M')``.
@@ -46,7 +46,7 @@ def sliced_wasserstein_distance(
 
 
 def histogram_distance(features: Tensor, target: Tensor, reduction: str = "relative") -> Tensor:
-    """``‖F − R(F)‖²``, R being F with each channel's histogram matched to the target's (Risser et al. 2017, equation 8).
+    """``‖F − R(F)‖²``, R being F with each channel's histogram matched to the target's (Risser et al. 2017).
 
     Matching is exact, value by value in their order, instead of through bins. ``mean``: over N·M; ``relative``: over ``‖R(F)‖²``.
     """
@@ -65,7 +65,7 @@ def central_moments(features: Tensor, order: int = CENTRAL_MOMENTS) -> list[Tens
 
 
 def central_moment_discrepancy(features: Tensor, target: Tensor, reduction: str = "relative") -> Tensor:
-    """``Σ_k ‖c_k(F) − c_k(S)‖``, k = 1 … 5, c_1 the mean (Kalischek et al. 2021, equations 5 and 9).
+    """``Σ_k ‖c_k(F) − c_k(S)‖``, k = 1 … 5, c_1 the mean (Kalischek et al. 2021).
 
     A sigmoid brings features to [0, 1], as there: made for activations with mean 1. Norms, not squares: a distance of
     distributions. ``mean`` and ``relative`` divide each norm by √N.

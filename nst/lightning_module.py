@@ -13,11 +13,12 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from nst.base_network import BaseNetwork
-from nst.encoders import Encoder
+from nst.encoder_contract import Encoder, same_features
 from nst.fusion import Alpha
 from nst.losses import IDENTITY_TERMS, LossFeatures, LossInputs, LossValues, SelectedLossFeatures, StyleTransferLoss
 from nst.statistics import Statistics
 from nst.style_code import StyleCode
+from nst.weight_penalties import spectral_penalty
 
 
 class EncodedPictures:
@@ -77,6 +78,7 @@ class StyleTransferModule(pl.LightningModule):
         alpha: degree of stylization in training, see :func:`nst.fusion.alpha_per_level`.
         styles_per_content: styles of its batch that every content is painted in; a picture is encoded once for all of them.
         identity_samples: pictures of each kind a step that are stylized with themselves, for the identity terms.
+        spectral_penalty: weight of :func:`nst.weight_penalties.spectral_penalty` on the parts trained from scratch.
         encoder_learning_rate: of the encoder layers from ``trainable_from`` on.
         unfreeze_at: optimiser step from which those layers are trained.
         config: plain values stored in checkpoints; ``config["model"]`` must rebuild the network.
@@ -91,6 +93,7 @@ class StyleTransferModule(pl.LightningModule):
         alpha: Alpha = 1.0,
         styles_per_content: int = 1,
         identity_samples: int = 1,
+        spectral_penalty: float = 0.0,
         encoder_learning_rate: float = 1e-5,
         unfreeze_at: int = 0,
         config: Mapping[str, Any] | None = None,
@@ -99,16 +102,20 @@ class StyleTransferModule(pl.LightningModule):
         self.network, self.loss = network, loss
         self._optimizer, self._scheduler = optimizer, scheduler
         self.alpha, self.identity_samples = alpha, identity_samples
-        self.styles_per_content = styles_per_content
+        self.styles_per_content, self.spectral_penalty = styles_per_content, spectral_penalty
         self.encoder_learning_rate, self.unfreeze_at = encoder_learning_rate, unfreeze_at
         self.config = dict(config or {})
         self.strict_loading = False  # checkpoints leave out the frozen VGG weights
-        self._shared = [
+
+    @cached_property
+    def _shared(self) -> list[Encoder]:
+        """Encoders that are frozen and equal to the loss network; known only when all weights have been loaded."""
+        network = self.network
+        return [
             encoder
             for encoder in network.encoders
             if encoder.trainable_from is None
-            and encoder.describe() == loss.network.describe()
-            and set(encoder.layers) <= set(loss.network.names)
+            and same_features(encoder, self.loss.network)
             and (encoder is not network.style_encoder or network.pyramid == (1.0,))
         ]
 
@@ -170,7 +177,11 @@ class StyleTransferModule(pl.LightningModule):
     def training_step(self, batch: Mapping[str, Tensor], batch_index: int) -> Tensor:
         _, values = self.stylize_and_measure(batch, self.styles_per_content)
         self._log("train", values, len(batch["content"]))
-        return values.total
+        if not self.spectral_penalty:
+            return values.total
+        penalty = spectral_penalty(p for module in self.network.own_modules() for p in module.parameters())
+        self.log("train/spectral_penalty", penalty.detach(), batch_size=len(batch["content"]))
+        return values.total + self.spectral_penalty * penalty
 
     def validation_step(self, batch: Mapping[str, Tensor], batch_index: int) -> Tensor:
         output, values = self.stylize_and_measure(batch)

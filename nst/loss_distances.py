@@ -46,7 +46,7 @@ def gram_distance(gram: Tensor, target: Tensor, reduction: str = "relative") -> 
 
 
 def balanced_gram_distance(gram: Tensor, target: Tensor) -> Tensor:
-    """``‖G − A‖² / (‖G‖² + ‖A‖²)`` (Cheng et al. 2021, equations 6 to 8): a layer's loss over the most it can be.
+    """``‖G − A‖² / (‖G‖² + ‖A‖²)`` (Cheng et al. 2021): a layer's loss over the most it can be.
 
     Features after a ReLU are not negative, so nor are Gram matrices, and the value lies in [0, 1] for every style: easy
     styles weigh as much as difficult ones. Both ``(B, N, N)``; it is free of units, so there is no reduction to choose.

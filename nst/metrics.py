@@ -18,7 +18,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from nst.encoders import MINIMUM_MEAN_ACTIVATION, VGG19
+from nst.encoder_contract import MINIMUM_MEAN_ACTIVATION
+from nst.encoders import VGG19
 from nst.images import to_tensor
 from nst.losses import content_distance, gram_distance, moment_distance, total_variation
 from nst.statistics import EPSILON, Statistics, mean_and_gram

@@ -19,7 +19,7 @@ def total_variation(pictures: Tensor, reduction: str = "mean") -> Tensor:
 def laplacian(pictures: Tensor, pooling: int = 4) -> Tensor:
     """Edges: the Laplacian ``4 I[i,j] − I[i±1,j] − I[i,j±1]`` of the ``pooling``-fold reduced picture, summed over channels.
 
-    ``(B, 3, H, W)`` → ``(B, 1, H/p − 2, W/p − 2)`` (Li et al. 2017, equation 3).
+    ``(B, 3, H, W)`` → ``(B, 1, H/p − 2, W/p − 2)`` (Li et al. 2017).
     """
     small = F.avg_pool2d(pictures, pooling).sum(dim=1, keepdim=True)
     kernel = small.new_tensor([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]])
@@ -27,7 +27,7 @@ def laplacian(pictures: Tensor, pooling: int = 4) -> Tensor:
 
 
 def laplacian_distance(pictures: Tensor, target: Tensor, pooling: int = 4, reduction: str = "relative") -> Tensor:
-    """``Σ_ij (D(x) − D(c))²_ij``, D the Laplacian (Li et al. 2017, equation 4); ``mean``: over positions; ``relative``: over ``‖D(c)‖²``."""
+    """``Σ_ij (D(x) − D(c))²_ij``, D the Laplacian (Li et al. 2017); ``mean``: over positions; ``relative``: over ``‖D(c)‖²``."""
     edges, wanted = laplacian(pictures, pooling), laplacian(target, pooling)
     distance = squared_norm(edges - wanted)
     if reduction == "relative":
@@ -38,7 +38,7 @@ def laplacian_distance(pictures: Tensor, target: Tensor, pooling: int = 4, reduc
 def radial_spectrum(pictures: Tensor, bands: int = 32) -> Tensor:
     """Mean power in rings of frequency, ``(B, bands)``: from the lowest frequency to the highest along a side, ½.
 
-    The power spectrum of the luma, averaged over each ring as Durall et al. 2020 (equation 3) integrate it.
+    The power spectrum of the luma, averaged over each ring as Durall et al. 2020 integrate it.
     """
     luma = (pictures * pictures.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(dim=1)
     height, width = luma.shape[1:]

@@ -144,7 +144,6 @@ def test_reflect_padding_changes_the_border_only() -> None:
         ("conv1_1", ["conv1_1", "conv1_2", "conv2_1", "conv2_2"]),
         ("relu1_1", ["conv1_2", "conv2_1", "conv2_2"]),
         ("conv2_1", ["conv2_1", "conv2_2"]),
-        ("relu2_2", []),
     ],
 )
 def test_gradients_reach_the_layers_from_trainable_from_on(trainable_from: str | None, trained: list[str]) -> None:
@@ -201,6 +200,14 @@ def test_equal_descriptions_mean_equal_features() -> None:
     [
         ({"layers": ["relu6_1"]}, "unknown layer 'relu6_1' for vgg19: choose from conv1_1, relu1_1"),
         ({"layers": ["relu1_1"], "trainable_from": "block3"}, "unknown layer 'block3'"),
+        (
+            {"layers": ["relu2_1"], "trainable_from": "relu2_1"},
+            "'relu2_1' is beyond .* 'conv2_1': nothing would be trained",
+        ),
+        (
+            {"layers": ["relu2_1"], "trainable_from": "conv4_1"},
+            "'conv4_1' is beyond .* 'conv2_1': nothing would be trained",
+        ),
         ({"layers": []}, "layer"),
         (
             {"layers": ["relu1_1"], "padding": "replicate"},
@@ -215,8 +222,8 @@ def test_unknown_options_are_named(options: dict[str, object], message: str) -> 
 
 
 def test_an_unknown_encoder_is_named() -> None:
-    with pytest.raises(UserError, match="unknown encoder 'vgg11': choose from vgg19"):
-        build_encoder("vgg11", layers=["relu1_1"])
+    with pytest.raises(UserError, match="unknown encoder 'vgg20': choose from vgg19"):
+        build_encoder("vgg20", layers=["relu1_1"])
 
 
 def test_files_that_are_no_vgg19_are_refused(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ class StyleTransferDataModule(pl.LightningDataModule):
     Args:
         content_dir: photographs.
         style_dir: one sub-folder a movement, or pictures directly.
-        movements: sub-folders to use; ``None`` takes all.
+        movements: sub-folders to use, see :func:`nst.data.folders.find_movements`; ``None`` takes all.
         crop, content_size, style_size, flip, squash, seed: see :class:`nst.data.pairs.PairDataset`.
         batch_size: pairs a step and process.
         distinct_samples: start again after so many pairs; ``None``: never.
@@ -57,7 +57,7 @@ class StyleTransferDataModule(pl.LightningDataModule):
         self,
         content_dir: str | Path,
         style_dir: str | Path,
-        movements: Sequence[str] | None = None,
+        movements: Sequence[str | Sequence[str]] | None = None,
         crop: int = 256,
         content_size: Size = 400,
         style_size: Size = 400,

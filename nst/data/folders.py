@@ -29,15 +29,16 @@ def split_by_name(paths: Sequence[Path], validation_fraction: float) -> tuple[li
     return sorted(ordered[held_out:]), sorted(ordered[:held_out])
 
 
-def find_movements(folder: str | Path, movements: Sequence[str] | None) -> dict[str, list[Path]]:
+def find_movements(folder: str | Path, movements: Sequence[str | Sequence[str]] | None) -> dict[str, list[Path]]:
     """Style pictures by movement, a movement being a sub-folder of any depth.
 
     Args:
         folder: the style set. Pictures directly in it belong to the movement ``.``.
-        movements: names of sub-folders; ``None`` takes all.
+        movements: names of sub-folders; a list among them holds the folders of one movement, of which one must be there;
+            ``None`` takes all.
 
     Raises:
-        UserError: the folder is missing or empty, or none of the movements has pictures; the message lists those that do.
+        UserError: the folder is missing or empty, or a movement has no pictures; the message lists those that do.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -47,13 +48,15 @@ def find_movements(folder: str | Path, movements: Sequence[str] | None) -> dict[
         found.setdefault(path.relative_to(root).parts[0] if path.parent != root else ".", []).append(path)
     if movements is None:
         return found
-    chosen = {name: found[name] for name in movements if name in found}
-    if not chosen:
+    wanted = [[entry] if isinstance(entry, str) else list(entry) for entry in movements]
+    missing = [" or ".join(names) for names in wanted if not any(name in found for name in names)]
+    if missing or not wanted:
         have = ", ".join(f"{name} ({len(paths)})" for name, paths in sorted(found.items()))
         raise UserError(
-            f"style folder {str(root)!r} has no pictures of {', '.join(movements)}: movements with pictures: {have}."
+            f"style folder {str(root)!r} has no pictures of {', '.join(missing) or 'an empty list'}: "
+            f"movements with pictures: {have}."
         )
-    return chosen
+    return {name: found[name] for names in wanted for name in names if name in found}
 
 
 class UnreadableReport:

@@ -102,6 +102,22 @@ def test_a_movement_without_pictures_is_answered_with_those_that_have_some(style
         find_movements(styles, [movement])
 
 
+def test_a_misspelt_movement_beside_a_valid_one_is_not_passed_over(styles: Path) -> None:
+    with pytest.raises(UserError, match=r"no pictures of cubizm: .*cubism \(2\)"):
+        find_movements(styles, ["ukiyo_e", "cubizm"])
+
+
+def test_of_the_folders_of_one_movement_one_must_be_there(styles: Path) -> None:
+    assert list(find_movements(styles, [["Cubism", "cubism", "Analytical_Cubism"], "ukiyo_e"])) == ["cubism", "ukiyo_e"]
+    with pytest.raises(UserError, match="no pictures of Baroque or baroque: "):
+        find_movements(styles, ["ukiyo_e", ["Baroque", "baroque"]])
+
+
+def test_an_empty_list_of_movements_is_refused(styles: Path) -> None:
+    with pytest.raises(UserError, match="no pictures of an empty list"):
+        find_movements(styles, [])
+
+
 def test_a_missing_or_empty_style_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="style folder .*nowhere.* does not exist: set data.style_dir"):
         find_movements(tmp_path / "nowhere", None)
