@@ -9,9 +9,11 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nst.encoders import Encoder, build_encoder, mean_activation_name
+from nst.encoder_contract import Encoder, mean_activation_name
+from nst.encoders import build_encoder
 from nst.errors import UserError
 from nst.fusion import Alpha
+from nst.region_features import fill_outside, interior_weights
 from nst.statistics import Statistics, feature_statistics
 from nst.style_code import StyleCode
 
@@ -88,18 +90,29 @@ class BaseNetwork(nn.Module):
         encoder = self.style_encoder
         return f"{encoder.describe()['name']}-{encoder.weights}-{'normalized' if encoder.normalized else 'raw'}"
 
-    def encode_style(self, pictures: Tensor) -> StyleCode:
-        """StyleCode of ``(B, 3, H, W)`` RGB style pictures in [0, 1]."""
+    def encode_style(self, pictures: Tensor, mask: Tensor | None = None) -> StyleCode:
+        """StyleCode of ``(B, 3, H, W)`` RGB style pictures in [0, 1], or of a ``(B, 1, H, W)`` region of them alone."""
+        if mask is not None:
+            pictures = fill_outside(pictures, mask)
         codes = []
         for scale in self.pyramid:
-            resized = pictures if scale == 1 else F.interpolate(pictures, scale_factor=scale, mode="area")
-            codes.append(self.style_code(self.style_encoder(resized)))
+            resized, inside = pictures, mask
+            if scale != 1:
+                resized = F.interpolate(pictures, scale_factor=scale, mode="area")
+                inside = None if mask is None else F.adaptive_avg_pool2d(mask, (resized.shape[2], resized.shape[3]))
+            codes.append(self.style_code(self.style_encoder(resized), inside))
         return codes[0] if len(codes) == 1 else StyleCode.mix(codes)
 
-    def style_code(self, features: Sequence[Tensor]) -> StyleCode:
-        """StyleCode from the style encoder's features, one ``(B, C_l, H_l, W_l)`` a layer."""
-        statistics = tuple(feature_statistics(level) for level in features)
-        return StyleCode(self.style_encoder.layers, statistics, self.style_encoder_id)
+    def style_code(self, features: Sequence[Tensor], mask: Tensor | None = None) -> StyleCode:
+        """StyleCode from the style encoder's features, one ``(B, C_l, H_l, W_l)`` a layer; ``mask`` of the pictures."""
+        encoder = self.style_encoder
+        statistics = []
+        for layer, level in zip(encoder.layers, features, strict=True):
+            weights = None
+            if mask is not None:
+                weights = interior_weights(mask, encoder.margin(layer), (level.shape[2], level.shape[3]))
+            statistics.append(feature_statistics(level, weights))
+        return StyleCode(encoder.layers, tuple(statistics), self.style_encoder_id)
 
     def require_own(self, code: StyleCode) -> None:
         """Refuse a code that another encoder made.

@@ -52,6 +52,8 @@ def stylize(cfg: DictConfig) -> Outcome:
     """
     content, style = _contents(cfg), _styles(cfg)
     if is_film(content, cfg.output, cfg.first_frame):
+        if cfg.mask is not None:
+            raise UserError(f"mask belongs to one picture, and {content} is a film: use masks, one a style.")
         return Outcome([stylize_film(cfg, content, style)], [], {})
     if cfg.schedule is not None:
         raise UserError(f"schedule changes the style over the time of a film, and {content} is none: use weights.")
@@ -65,10 +67,12 @@ def stylize(cfg: DictConfig) -> Outcome:
         "tile": cfg.tile,
         "weights": _plain(cfg.weights),
         "masks": _plain(cfg.masks),
+        "mask": _plain(cfg.mask),
         "style_size": cfg.style_size,
         "style": style,
     }
-    if cfg.preserve_color != "histogram":  # there the style depends on each content's colours
+    # Not where the style depends on each content's colours or regions.
+    if cfg.preserve_color != "histogram" and cfg.mask is None:
         options["style"] = [stylizer.encode_style(one, style_size=cfg.style_size) for one in style]
     outcome = Outcome([], [], {})
     todo = []

@@ -17,6 +17,7 @@ from nst.color import check_preserve_color, keep_content_chroma, match_colors
 from nst.errors import UserError
 from nst.fusion import Alpha, alpha_per_level
 from nst.pictures import Picture, as_float, to_batch, to_mask
+from nst.region_styles import Mask, check_mask, matched_regions
 from nst.style_code import StyleCode
 from nst.tiling import Tile, render, tile_side
 
@@ -87,15 +88,8 @@ class Stylizer:
                 raise UserError("preserve_color=histogram changes the style picture: give a picture, not a style code.")
             self.network.require_own(style)
             return style.to(self.device)
-        batch, _ = to_batch(style, "style")
-        _require_side(batch, MINIMUM_STYLE_SIDE, "style")
-        if style_size is not None and min(batch.shape[2:]) > style_size:
-            batch = resize(batch, style_size / min(batch.shape[2:]))
-        batch = as_float(batch)
-        if recolor is not None:
-            batch = recolor(batch)
         with self.autocast():
-            return self.network.encode_style(self._place(batch))
+            return self.network.encode_style(self._place(_style_picture(style, style_size, recolor)))
 
     @torch.inference_mode()
     def __call__(
@@ -106,6 +100,7 @@ class Stylizer:
         *,
         weights: Sequence[float] | None = None,
         masks: Sequence[Picture] | None = None,
+        mask: Mask | None = None,
         style_size: int | None = 512,
         size: int | None = None,
         max_size: int | None = None,
@@ -122,6 +117,9 @@ class Stylizer:
             weights: of several styles, mixed everywhere.
             masks: instead of weights, one soft mask a style, of any size: white is where the style goes. Where masks sum to
                 less than 1 the content stays as it is. Statistics are taken inside each mask alone.
+            mask: each region of the content in the style of a region of the style picture. ``segment`` finds the regions
+                and matches them by their look; or label images, ``[content's, style's]``, match them by colour. See
+                :func:`nst.region_styles.matched_regions`.
             style_size: style pictures whose shorter side is larger are scaled down to it.
             size: shorter side of the result; by default the content's own.
             max_size: largest longer side of the result.
@@ -145,8 +143,16 @@ class Stylizer:
         _require_side(batch, MINIMUM_CONTENT_SIDE, "content")
         batch = to_size(batch, size, max_size)
         recolor = partial(match_colors, content=batch[:1]) if preserve_color == "histogram" else None
-        codes = [self._encode_one(one, style_size, recolor) for one in _as_list(style)]
-        output = render(self.network, batch, self.regions(codes, weights, masks, batch), alpha, tile, self.autocast)
+        if mask is None:
+            codes = [self._encode_one(one, style_size, recolor) for one in _as_list(style)]
+            regions = self.regions(codes, weights, masks, batch)
+        else:
+            if weights is not None or masks is not None:
+                raise UserError("mask says what goes where by itself: give neither weights nor masks with it.")
+            check_mask(mask, len(_as_list(style)))
+            pictures = [_style_picture(one, style_size, recolor) for one in _as_list(style)]
+            regions = matched_regions(as_float(batch), pictures, mask, self._encode_region)
+        output = render(self.network, batch, regions, alpha, tile, self.autocast)
         if preserve_color == "luminance":
             output = keep_content_chroma(output, batch)
         return restore(output)
@@ -176,6 +182,10 @@ class Stylizer:
         soft = [to_mask(mask, (batch.shape[2], batch.shape[3])) for mask in masks]
         total = torch.stack(soft).sum(dim=0).clamp_min(1)
         return [Region(code, mask / total) for code, mask in zip(codes, soft, strict=True)]
+
+    def _encode_region(self, picture: Tensor, mask: Tensor | None) -> StyleCode:
+        with self.autocast():
+            return self.network.encode_style(self._place(picture), None if mask is None else mask.to(self.device))
 
     def _place(self, batch: Tensor) -> Tensor:
         return batch.to(self.device).contiguous(memory_format=torch.channels_last)
@@ -211,6 +221,17 @@ def choose_device(name: str | torch.device | None) -> torch.device:
 
 def _as_list(style: Style | Sequence[Style]) -> list[Style]:
     return list(style) if isinstance(style, list | tuple) else [style]  # type: ignore[list-item]
+
+
+def _style_picture(style: Style, style_size: int | None, recolor: Callable[[Tensor], Tensor] | None) -> Tensor:
+    if isinstance(style, StyleCode) or (isinstance(style, str | Path) and str(style).endswith(".safetensors")):
+        raise UserError("mask looks at regions of the style picture: give a picture, not a style code.")
+    batch, _ = to_batch(style, "style")
+    _require_side(batch, MINIMUM_STYLE_SIDE, "style")
+    if style_size is not None and min(batch.shape[2:]) > style_size:
+        batch = resize(batch, style_size / min(batch.shape[2:]))
+    batch = as_float(batch)
+    return batch if recolor is None else recolor(batch)
 
 
 def _require_side(batch: Tensor, minimum: int, name: str) -> None:
