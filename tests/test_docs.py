@@ -1,0 +1,193 @@
+"""Documentation: commands are composed, those that can run offline run, and so does the Python in it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from films import panned, write_film
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+from PIL import Image
+
+from nst import Stylizer
+from nst.batch import report, stylize
+from nst.checkpoints import bundled_models
+from nst.data.download import prepare_data
+from nst.images import IMAGE_SUFFIXES
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted(
+    [ROOT / "README.md", ROOT / "data" / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("nst/**/*.md")]
+)
+SAMPLES = ROOT / "data" / "samples"
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    """The fenced code blocks of a language; ``""`` for those that name none."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", document.read_text(), flags=re.DOTALL | re.MULTILINE)
+    return [block for name, block in found if name == language]
+
+
+def commands(program: str) -> list[str]:
+    """Every command of the documents that starts a program, without its comment."""
+    found = []
+    for document in DOCUMENTS:
+        for language in ("", "sh", "bash"):
+            for block in blocks(document, language):
+                for line in block.replace("\\\n", " ").splitlines():
+                    found += [part.strip() for part in re.split(r"&&|;", line.split(" #")[0])]
+    return list(dict.fromkeys(command for command in found if command.split(" ")[0] == program))
+
+
+def scripts(*names: str) -> list[str]:
+    """Commands that start one of our scripts."""
+    return [line for line in commands("python") if Path(line.split()[1]).stem in names]
+
+
+def composed(command: str) -> DictConfig:
+    """The config that a command gives its script; of a sweep, its first run's."""
+    _, script, *arguments = shlex.split(command)
+    assert (ROOT / script).is_file(), f"{script} does not exist"
+    named = re.search(r'config_path="(.*?)", config_name="(.*?)"', (ROOT / script).read_text())
+    assert named
+    folder, name = (ROOT / "scripts" / named[1]).resolve(), named[2]
+    arguments = [argument.replace("…", "RUN") for argument in arguments]  # it stands for the time of a run
+    overrides = []
+    for override in OverridesParser.create().parse_overrides([one for one in arguments if one != "-m"]):
+        if override.is_sweep_override():
+            overrides.append(f"{override.get_key_element()}={next(iter(override.sweep_string_iterator()))}")
+        else:
+            overrides.append(override.input_line)
+    with initialize_config_dir(str(folder), version_base="1.3"):
+        return compose(name, overrides)
+
+
+OURS = [line for line in commands("python") if line.split()[1].startswith("scripts/")]
+
+
+def test_there_are_commands() -> None:
+    assert len(OURS) > 30 and len(scripts("stylize")) > 8
+
+
+@pytest.mark.parametrize("command", OURS)
+def test_a_command_fits_its_script(command: str) -> None:
+    plain = OmegaConf.to_container(composed(command), resolve=True)
+    assert isinstance(plain, dict)
+    for key in re.findall(r"(?:^| )([\w.]+)=", command):  # what was given arrived, under its whole name
+        value: object = plain
+        for part in key.split("."):
+            assert isinstance(value, dict) and part in value or "." not in key, key
+            value = value.get(part) if isinstance(value, dict) else value
+
+
+def overrides_of_tables() -> Iterator[str]:
+    """What the first columns of the README's tables of overrides of train.py name."""
+    rows = re.findall(
+        r"^\| (`.*?`) \|", (ROOT / "README.md").read_text().split("## Train")[1].split("\n## ")[0], re.MULTILINE
+    )
+    for row in rows:
+        yield from re.findall(r"`([^`]+)`", row)
+
+
+@pytest.mark.parametrize("override", list(overrides_of_tables()))
+def test_an_override_of_the_readme_fits_the_training_config(override: str) -> None:
+    OmegaConf.to_container(composed(f"python scripts/train.py {override}"), resolve=True)
+
+
+def test_extras_that_are_installed_exist() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    named = {extra for line in commands("pip") for extra in re.findall(r"\[([\w,]+)\]", line)}
+    assert named
+    for extra in ",".join(named).split(","):
+        assert re.search(rf"^{extra} = \[", text, re.MULTILINE), extra
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which the documents' file names exist, small."""
+    monkeypatch.chdir(tmp_path)
+    photographs = [Image.open(path).convert("RGB").resize((60, 48)) for path in sorted(SAMPLES.glob("content/*.jpg"))]
+    paintings = [Image.open(path).convert("RGB").resize((56, 56)) for path in sorted(SAMPLES.glob("style/*/*.jpg"))]
+    for index, name in enumerate(("photos/a", "photos/deep/b", "holiday/a", "holiday/b", "photo", "content")):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        photographs[index % 4].save(f"{name}.jpg")
+    for index, name in enumerate(
+        ("painting", "monet", "hokusai", "paintings/Cubism/c", "paintings/Baroque/d", "style")
+    ):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        paintings[index].save(f"{name}.jpg")
+    shutil.copy(bundled_models()["vgg19"], "model.safetensors")
+    write_film(Path("clip.mp4"), panned(3), sound="aac")
+    frames = [Image.fromarray(frame) for frame in panned(3)]
+    frames[0].save("animation.gif", save_all=True, append_images=frames[1:], duration=40)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", [c for c in scripts("stylize") if "=" in c])
+def test_a_stylize_command_writes_what_it_names(command: str, workplace: Path) -> None:
+    if "monet.style.safetensors" in command:
+        Stylizer.from_pretrained("vgg19").encode_style("monet.jpg").save("monet.style.safetensors")
+    cfg = composed(command)
+    outcome = stylize(cfg)
+    assert report(outcome) == 0 and outcome.written
+    for path in outcome.written:
+        assert path.is_file() and (cfg.output is None or path == Path(cfg.output))
+        if path.suffix in IMAGE_SUFFIXES:
+            content = next(Path().glob(f"**/{path.stem}.*"), None) if cfg.output is None else Path(cfg.content)
+            assert content is not None and Image.open(path).size == Image.open(content).size
+
+
+@pytest.mark.parametrize("command", [c for c in scripts("prepare_data") if "check=" in c])
+def test_a_check_of_pictures_runs(command: str, workplace: Path) -> None:
+    assert prepare_data(composed(command)) == {}
+
+
+PYTHON = [(path, code) for path in DOCUMENTS for code in blocks(path, "python")]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [pytest.param(code, id=f"{path.stem}-{index}") for index, (path, code) in enumerate(PYTHON) if "onnx" not in code],
+)
+def test_python_in_the_documents_runs(code: str, workplace: Path) -> None:
+    before = set(workplace.rglob("*"))
+    exec(compile(code, "document", "exec"), {})
+    written = set(workplace.rglob("*")) - before
+    assert {path.name for path in written} >= set(re.findall(r'save\("([^"]+)"\)', code))
+
+
+@pytest.mark.slow
+def test_the_guide_to_onnx_runs(workplace: Path) -> None:
+    from nst.export import export
+
+    for command in scripts("export"):
+        export(composed(command))
+    for _, code in PYTHON:
+        if "onnx" in code:
+            exec(compile(code, "document", "exec"), {})
+    expected = np.asarray(
+        Stylizer.from_pretrained("vgg19", precision="float32")(
+            Image.open("photo.jpg").resize((96, 64)), Image.open("painting.jpg").resize((64, 64))
+        ),
+        dtype=float,
+    )
+    assert np.abs(np.asarray(Image.open("painted.png"), dtype=float) - expected).mean() < 1
+
+
+def test_several_threads_may_share_a_stylizer(workplace: Path) -> None:
+    stylizer = Stylizer.from_pretrained("vgg19")
+    code = stylizer.encode_style("monet.jpg")
+    names = ["photo.jpg", "photos/a.jpg", "photos/deep/b.jpg", "holiday/b.jpg"]
+    alone = [np.asarray(stylizer(name, code)) for name in names]
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        together = list(pool.map(lambda name: np.asarray(stylizer(name, code)), names))
+    for first, second in zip(alone, together, strict=True):
+        assert np.abs(first.astype(int) - second).max() <= 1
