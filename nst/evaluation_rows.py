@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +13,8 @@ from PIL import Image
 
 from nst.checkpoints import bundled_models
 from nst.errors import UserError
-from nst.images import on_white, read_image, resize_shorter_side
+from nst.images import IMAGE_SUFFIXES, on_white, read_image, resize_shorter_side
+from nst.peers import Peer, build_peers
 from nst.stylizer import Stylizer
 
 
@@ -128,19 +128,36 @@ def _named(ckpt: Any) -> dict[str, str]:
 
 def _finished_outputs(cfg: DictConfig, pairs: Sequence[Pair]) -> list[Row]:
     rows = []
+    if "{content}" not in cfg.output_name or "{style}" not in cfg.output_name:
+        raise UserError(
+            f"output_name={cfg.output_name!r} needs {{content}} and {{style}}, as in {{content}}--{{style}}."
+        )
     for name, folder in (_plain(cfg.outputs) or {}).items():
-        files = [output_path(folder, pair) for pair in pairs]
-        if missing := [file for file in files if not file.is_file()]:
+        wanted = {pair: _named_after(pair, cfg.output_name) for pair in pairs}
+        found = _by_stem(folder)
+        if missing := [stem for stem in wanted.values() if stem not in found]:
             raise UserError(
-                f"outputs.{name}: {len(missing)} of {len(files)} pictures are not in {str(folder)!r}, the first "
-                f"{missing[0].name!r}: name them CONTENT--STYLE.png after the two files, or choose the same content, style, limit."
+                f"outputs.{name}: {len(missing)} of {len(wanted)} pictures are not in {str(folder)!r}, the first "
+                f"{missing[0]!r}: name them as output_name says, or choose the same content, style, limit."
             )
+        files = {pair: found[stem] for pair, stem in wanted.items()}
 
-        def paint(content: Source, style: Source, folder: str = folder) -> Image.Image:
-            return read_image(output_path(folder, (content, style)))
+        def paint(content: Source, style: Source, files: Mapping[Pair, Path] = files) -> Image.Image:
+            return read_image(files[content, style])
 
         rows.append(Row(str(name), paint, timed=False))
     return rows
+
+
+def _named_after(pair: Pair, output_name: str) -> str:
+    return output_name.replace("{content}", pair[0].name).replace("{style}", pair[1].name)
+
+
+def _by_stem(folder: str | Path) -> dict[str, Path]:
+    """Pictures directly in a folder, by their name without suffix."""
+    if not Path(folder).is_dir():
+        return {}
+    return {path.stem: path for path in sorted(Path(folder).iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES}
 
 
 def output_path(folder: str | Path, pair: Pair) -> Path:
@@ -150,25 +167,16 @@ def output_path(folder: str | Path, pair: Pair) -> Path:
 
 def _peers(cfg: DictConfig) -> list[Row]:
     rows = []
-    for name, target in (_plain(cfg.peers) or {}).items():
-        function = _import(name, str(target))
+    for name, peer in build_peers(_plain(cfg.peers)).items():
 
-        def paint(content: Source, style: Source, function: Callable[..., Any] = function) -> Image.Image:
-            return function(content.image, style.image)
+        def paint(content: Source, style: Any, peer: Peer = peer) -> Image.Image:
+            return peer.paint(content.image, style)
 
-        rows.append(Row(str(name), paint))
+        def prepare(style: Source, peer: Peer = peer) -> Any:
+            return peer.prepare(style.image)
+
+        rows.append(Row(name, paint, prepare))
     return rows
-
-
-def _import(name: str, target: str) -> Callable[..., Any]:
-    module, _, attribute = target.rpartition(".")
-    try:
-        function = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"peers.{name}: {target!r} cannot be imported ({error}): give module.function.") from None
-    if not callable(function):
-        raise UserError(f"peers.{name}: {target!r} is no function: give one of (content, style) pictures to a picture.")
-    return function
 
 
 def _plain(value: Any) -> Any:

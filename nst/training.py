@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
@@ -29,8 +32,12 @@ warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*"
 warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")  # inside Lightning
 
 
-def train(cfg: DictConfig) -> dict[str, float]:
+def train(cfg: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> dict[str, float]:
     """Train, validate and keep checkpoints as ``configs/train.yaml`` says.
+
+    Args:
+        cfg: the composed config.
+        callbacks: more of them than the config names.
 
     Returns:
         The last validation's figures, e.g. ``{"val/total": …, "val/style": …}``.
@@ -39,6 +46,10 @@ def train(cfg: DictConfig) -> dict[str, float]:
         UserError: folders, names or values that do not fit.
     """
     use_samples_where_missing(cfg)
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        cfg.output_dir = (
+            HydraConfig.get().runtime.output_dir
+        )  # the time in it is the sweep's: its runs are numbered below
     output = Path(cfg.output_dir)
     if cfg.seed is not None:
         pl.seed_everything(cfg.seed, workers=True, verbose=False)
@@ -57,7 +68,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     calibrate(module.network, module.loss, (batch["content"] for batch in data.val_dataloader()))
     if cfg.init_from:
         load_weights(module.network, cfg.init_from)
-    callbacks = [instantiate(callback) for callback in cfg.callbacks.values() if callback]
+    callbacks = [*(instantiate(callback) for callback in cfg.callbacks.values() if callback), *callbacks]
     loggers = [instantiate(logger) for logger in cfg.logger.values() if logger]
     trainer: pl.Trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=loggers)
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

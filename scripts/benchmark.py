@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 from nst.cli import entry_point, one_line_errors
 
 
-@hydra.main(version_base="1.3", config_path="../configs/inference", config_name="benchmark")
+@hydra.main(version_base="1.3", config_path="../configs", config_name="inference/benchmark")
 @one_line_errors
 def main(cfg: DictConfig) -> None:
     from nst.benchmark import benchmark  # late: `--help` and config errors need no torch

@@ -3,28 +3,129 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+from PIL import Image
 
-from nst.benchmark import PlainAdaIN, benchmark
+from nst.benchmark import benchmark, moved_ratios, start_up, time_in_turns
+from nst.benchmark_cases import PlainAdaIN, training_case
+from nst.checkpoints import save_model
 from nst.encoders import VGG19
+from nst.errors import UserError
+from nst.networks import build
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+CPU = torch.device("cpu")
 
 
-def test_it_writes_every_round_the_machine_and_the_versions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cfg = {"ckpt": "vgg19", "sizes": [32, 64], "peers_up_to": 32, "rounds": 3, "precision": "auto", "device": "cpu"}
-    benchmark(OmegaConf.create({**cfg, "output_dir": str(tmp_path)}))
+@pytest.fixture
+def model(tmp_path: Path, tiny_config: dict[str, Any]) -> str:
+    return str(save_model(tiny_config, build(tiny_config).own_state_dict(), tmp_path / "tiny.safetensors"))
+
+
+def configure(tmp_path: Path, *overrides: str) -> DictConfig:
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        defaults = [f"output_dir={tmp_path}", "device=cpu", "sizes=[64,32]", "peers_up_to=32", "rounds=3", "start_up=0"]
+        return compose("inference/benchmark", [*defaults, *overrides])
+
+
+def test_it_writes_every_round_the_machine_and_the_versions(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overrides = [f"ckpt={model}", "precision=[float32,bfloat16]", "cached_style=[true,false]", "training=null"]
+    benchmark(configure(tmp_path, *overrides))
     result = json.loads((tmp_path / "benchmark.json").read_text())
     assert result["machine"]["versions"]["torch"] == torch.__version__.split("+")[0]
     assert result["machine"]["threads"] == torch.get_num_threads()
-    names = {(row["size"], row["name"]) for row in result["rows"]}
-    assert {(32, "vgg19"), (32, "plain AdaIN"), (64, "vgg19")} <= names and (64, "plain AdaIN") not in names
-    for row in result["rows"]:
+    models = [f"{model} {one}{style}" for one in ("float32", "bfloat16") for style in ("", " with its style")]
+    assert [row["name"] for row in result["pictures"] if row["size"] == 64] == models
+    small = [row["name"] for row in result["pictures"] if row["size"] == 32]
+    assert small[:5] == [*models, "plain AdaIN with its style"]
+    for row in result["pictures"]:
         assert len(row["seconds"]) == 3 and row["median"] == pytest.approx(np.median(row["seconds"]))
     assert "plain AdaIN" in capsys.readouterr().out
+    assert Image.open(tmp_path / "benchmark.png").width > 500
+
+
+def test_ratios_are_taken_within_a_round_so_that_a_machine_that_slows_down_does_not_move_them() -> None:
+    calls = [0]
+
+    def of(seconds: float) -> Any:
+        def call() -> None:
+            calls[0] += 1
+            time.sleep(seconds * (1 + calls[0] // 4))  # slower and slower
+
+        return call
+
+    first, second = time_in_turns({"one": of(0.005), "three": of(0.015)}, 7, 60, CPU)
+    assert first["ratio"] == 1 and 2.4 < second["ratio"] < 3.6
+    assert first["high"] > 1.3 * first["low"]
+
+
+def test_no_further_round_is_begun_after_the_seconds_of_a_size_but_three_are_always_made() -> None:
+    (row,) = time_in_turns({"slow": lambda: time.sleep(0.01)}, 50, 0.0, CPU)
+    assert len(row["seconds"]) == 3
+
+
+def test_the_memory_of_a_case_is_that_of_its_call() -> None:
+    small, large = time_in_turns({"16": lambda: torch.ones(2**22), "128": lambda: torch.ones(2**25)}, 3, 60, CPU)
+    if large["peak_mib"] is None:
+        pytest.skip("this system cannot tell")
+    assert small["peak_mib"] == pytest.approx(16, abs=6) and large["peak_mib"] == pytest.approx(128, abs=12)
+
+
+def test_a_training_step_changes_the_weights(tiny_config: dict[str, Any], model: str) -> None:
+    terms = {"content": {"weight": 1.0, "layers": {"relu1_1": 1.0}}, "network": {"weights": "random"}}
+    step = training_case(model, terms, batch_size=2, crop=32, device=CPU)
+    module = next(cell.cell_contents for cell in step.__closure__ or () if hasattr(cell.cell_contents, "network"))
+    before = module.network.decoder.to_picture.weight.clone()
+    step()
+    assert not torch.equal(before, module.network.decoder.to_picture.weight)
+
+
+def test_ratios_are_compared_with_those_of_an_earlier_run() -> None:
+    def run(ratio: float, training: float) -> dict[str, Any]:
+        return {
+            "pictures": [{"name": "a", "size": 32, "ratio": 1.0}, {"name": "b", "size": 32, "ratio": ratio}],
+            "training": [{"name": "a", "ratio": training}],
+        }
+
+    moved = moved_ratios(run(2.0, 1.0), run(2.2, 0.9))
+    assert moved == pytest.approx({"a, 32": 0, "b, 32": 0.1, "a, training": -0.1})
+
+
+@pytest.mark.slow
+def test_start_up_is_timed_from_a_fresh_process() -> None:
+    stages = start_up("vgg19", 1)
+    assert list(stages) == [
+        "import torch",
+        "import nst",
+        "load the model",
+        "first picture, 512 × 512",
+        "second picture",
+    ]
+    assert stages["import torch"] > stages["import nst"] > 0
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["rounds=2"], "rounds=2"),
+        (["ckpt=nobody"], "model 'nobody' does not exist"),
+        (["precision=float8"], "unknown precision 'float8'"),
+        (["compare=/nowhere"], "compare='/nowhere' cannot be read"),
+    ],
+)
+def test_a_mistake_is_one_line(tmp_path: Path, overrides: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        benchmark(configure(tmp_path, *overrides))
 
 
 def test_plain_adain_gives_the_decoder_features_with_the_style_s_statistics() -> None:

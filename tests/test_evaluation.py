@@ -20,11 +20,15 @@ from nst.errors import UserError
 from nst.evaluation import choose_pairs, evaluate
 from nst.evaluation_report import print_table
 from nst.evaluation_rows import Source, square
+from nst.metrics import PairMetrics
 from nst.networks import build
 from nst.peak_memory import peak_memory
 
 CONFIGS = Path(__file__).parent.parent / "configs" / "inference"
-METRICS = ("content", "style", "gram", "ssim", "cfsd", "sliced_wasserstein", "color_histogram", "microast_style")
+METRICS = (
+    "content", "style", "gram", "ssim", "cfsd", "sliced_wasserstein", "color_histogram", "total_variation",
+    "microast_content", "microast_style",
+)  # fmt: skip
 
 
 def invert(content: Image.Image, style: Image.Image) -> Image.Image:
@@ -113,6 +117,46 @@ def test_a_folder_of_outputs_gives_the_figures_of_the_model_that_painted_them(
     assert {name: finished[name] for name in METRICS} == pytest.approx({name: own[name] for name in METRICS})
 
 
+def test_others_outputs_may_have_other_names_and_formats(configure: Callable[..., DictConfig], tmp_path: Path) -> None:
+    negative = f"peers={{negative: {__name__}.invert}}"
+    own = evaluate(configure(negative, "save_pictures=true", "limit=3"))[-1]
+    (tmp_path / "theirs").mkdir()
+    for path in (tmp_path / "out" / "negative").iterdir():
+        content, style = path.stem.split("--")
+        Image.open(path).save(tmp_path / "theirs" / f"{content}_stylized_{style}.webp", lossless=True)
+    named = ["output_name='{content}_stylized_{style}'", f"outputs={{theirs: {tmp_path}/theirs}}"]
+    finished = evaluate(configure(*named, "limit=3"))[-1]
+    assert {name: finished[name] for name in METRICS} == pytest.approx({name: own[name] for name in METRICS})
+
+
+def test_features_of_a_content_and_a_style_are_computed_once(
+    configure: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    features = PairMetrics.features
+    monkeypatch.setattr(PairMetrics, "features", lambda self, image: seen.append(image) or features(self, image))
+    evaluate(configure(f"peers={{negative: {__name__}.invert}}"))
+    assert len(seen) == 2 + 3 + 6, "each content, each style, each pair's output"
+
+
+def test_the_frontier_is_drawn(configure: Callable[..., DictConfig], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    evaluate(configure("peers=[color-transfer]", "limit=1"))
+    assert Image.open(tmp_path / "out" / "frontier.png").width > 500
+
+
+def test_without_matplotlib_the_frontier_is_left_out_and_a_line_says_so(
+    configure: Callable[..., DictConfig],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("nst.evaluation.can_draw", lambda: False)
+    evaluate(configure("limit=1"))
+    assert "left out: frontier.png" in capsys.readouterr().out
+    assert not (tmp_path / "out" / "frontier.png").exists() and (tmp_path / "out" / "results.csv").exists()
+
+
 def test_another_program_is_a_row(configure: Callable[..., DictConfig], tmp_path: Path) -> None:
     result = evaluate(configure(f"peers={{negative: {__name__}.invert}}", "limit=2"))[-1]
     assert result["row"] == "negative" and result["ssim"] < 0 and result["milliseconds"] > 0
@@ -137,7 +181,7 @@ def test_a_wide_table_is_turned_rather_than_cut(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [{"row": f"model {n}", "alpha": 0.5, **dict.fromkeys(METRICS, 0.12345)} for n in range(2)]
-    for columns, expected in (("60", 9), ("200", 2)):
+    for columns, expected in (("60", 1 + len(METRICS)), ("250", 2)):
         monkeypatch.setenv("COLUMNS", columns)
         print_table(rows, 1)
         printed = capsys.readouterr().out
@@ -160,7 +204,8 @@ def test_peak_memory_sees_what_was_there_for_a_moment() -> None:
         (["limit=0"], "limit=0"),
         (["content=/nowhere"], "no such file or folder"),
         (["ckpt=nobody"], "model 'nobody' does not exist"),
-        (["outputs={other: /nowhere}"], r"outputs.other: 6 of 6 pictures .* 'a--x.png'"),
+        (["outputs={other: /nowhere}"], r"outputs.other: 6 of 6 pictures .* 'a--x'"),
+        (["output_name=picture"], "output_name='picture' needs {content} and {style}"),
         (["peers={other: nowhere.at.all}"], "peers.other: 'nowhere.at.all' cannot be imported"),
         (["peers={other: json.nothing}"], "peers.other: 'json.nothing' cannot be imported"),
         (["peers={other: function}"], "peers.other: 'function' cannot be imported"),

@@ -124,9 +124,11 @@ def test_a_sweep_makes_a_run_for_every_value(tmp_path: Path) -> None:
     arguments = ["-m", "optimizer.lr=1e-3,1e-4", "trainer.max_steps=1", "trainer.val_check_interval=1", *small]
     done = run("train.py", *arguments, "run_name=sweep", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    configs = (tmp_path / "outputs").rglob("config.yaml")
-    rates = {line.split()[-1] for path in configs for line in path.read_text().splitlines() if line.startswith("  lr:")}
-    assert rates == {"0.001", "0.0001"}
+    (sweep,) = (tmp_path / "outputs" / "train" / "sweep").iterdir()
+    for number, rate in enumerate(("0.001", "0.0001")):  # a folder each, even if they start within a second
+        run_folder = sweep / str(number)
+        assert f"\n  lr: {rate}\n" in (run_folder / "config.yaml").read_text()
+        assert (run_folder / "model.safetensors").is_file() and (run_folder / "logs").is_dir()
 
 
 def test_train_names_the_movements_that_have_pictures(tmp_path: Path) -> None:

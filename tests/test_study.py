@@ -1,0 +1,134 @@
+"""tune(cfg): what a study tries, what it minimises, which runs it stops and what it leaves behind."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from nst import study
+from nst.errors import UserError
+
+optuna = pytest.importorskip("optuna")
+CONFIGS = Path(__file__).parent.parent / "configs"
+TERMS = {"style": "val/moment", "content": "val/content", "content_bound": 0.6, "penalty": 2.0}
+VALIDATIONS = (50, 100)
+
+
+@pytest.fixture(autouse=True)
+def _hydra(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(optuna.logging, "get_verbosity", lambda: optuna.logging.WARNING)
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        yield
+
+
+@pytest.fixture
+def configs(monkeypatch: pytest.MonkeyPatch) -> list[DictConfig]:
+    """The configs of the trials, whose training is replaced: the style distance is the distance of lr from 1e-3 in decades."""
+    seen: list[DictConfig] = []
+
+    def train(cfg: DictConfig, callbacks: Sequence[pl.Callback]) -> None:
+        import math
+
+        seen.append(cfg)
+        style = abs(math.log10(cfg.optimizer.lr / 1e-3))
+        for step in (0, *VALIDATIONS):
+            figures = {"val/moment": style, "val/content": 0.5, "train/total": 1.0}
+            trainer = SimpleNamespace(global_step=step, callback_metrics=figures)
+            for callback in callbacks:
+                callback.on_validation_end(trainer, SimpleNamespace())  # type: ignore[arg-type]
+
+    monkeypatch.setattr(study, "train", train)
+    return seen
+
+
+def overrides(tmp_path: Path, *more: str) -> list[str]:
+    return [f"output_root={tmp_path}", "run_name=mine", "loss.content.weight=0.7", *more]
+
+
+def tune(tmp_path: Path, *more: str) -> Any:
+    given = overrides(tmp_path, *more)
+    return study.tune(compose("tune", given), given)
+
+
+def test_the_first_trial_takes_the_config_s_own_values_and_the_others_vary_them(
+    tmp_path: Path, configs: list[DictConfig]
+) -> None:
+    tune(tmp_path, "study.trials=6")
+    assert len(configs) == 6
+    first = configs[0]
+    assert (first.optimizer.lr, first.loss.content.weight, first.decoder.widths[1]) == (1e-3, 0.7, 32)
+    assert len({cfg.optimizer.lr for cfg in configs}) == 6
+    assert {cfg.decoder.widths[1] for cfg in configs} == {16, 32}, "the decoder's group was never changed"
+    assert all(2e-4 <= cfg.optimizer.lr <= 4e-3 for cfg in configs)
+    assert len({cfg.output_dir for cfg in configs}) == 6
+    assert all(cfg.trainer.max_steps == 300 for cfg in configs)
+
+
+def test_runs_that_fall_behind_the_median_are_stopped_and_the_table_has_the_best_first(
+    tmp_path: Path, configs: list[DictConfig], capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = tune(tmp_path, "study.trials=12")
+    states = {trial.state.name for trial in result.trials}
+    assert states == {"COMPLETE", "PRUNED"} and result.best_trial.number == 0
+    for trial in result.trials:
+        assert set(trial.intermediate_values) == ({50} if trial.state.name == "PRUNED" else set(VALIDATIONS))
+    rows = list(csv.DictReader((tmp_path / "mine" / "trials.csv").open()))
+    assert len(rows) == 12 and rows[0]["trial"] == "0"
+    complete = [float(row["objective"]) for row in rows if row["state"] == "complete"]
+    assert complete == sorted(complete)
+    assert len((tmp_path / "mine" / "trials.md").read_text().splitlines()) == 14
+    assert "the best: optimizer.lr=0.001 " in capsys.readouterr().out
+
+
+def test_a_study_goes_on_where_it_stopped(tmp_path: Path, configs: list[DictConfig]) -> None:
+    tune(tmp_path, "study.trials=2")
+    result = tune(tmp_path, "study.trials=5")
+    assert len(configs) == 5 and [trial.number for trial in result.trials] == [0, 1, 2, 3, 4]
+    tune(tmp_path, "study.trials=5")
+    assert len(configs) == 5
+
+
+def test_the_objective_is_the_style_distance_and_a_penalty_beyond_the_content_bound() -> None:
+    assert study.objective({"val/moment": 0.2, "val/content": 0.59}, TERMS) == 0.2
+    assert study.objective({"val/moment": 0.2, "val/content": 0.7}, TERMS) == pytest.approx(0.2 + 2 * 0.1)
+    with pytest.raises(UserError, match="validation gives no 'val/moment'"):
+        study.objective({"val/content": 0.7}, TERMS)
+
+
+def test_ranges_become_suggestions() -> None:
+    trial = optuna.trial.FixedTrial({"a": 3, "b": 0.5, "c": "slim", "d": 0.01})
+    assert study.suggest(trial, "a", {"low": 1, "high": 9}) == 3
+    assert study.suggest(trial, "b", {"low": 0, "high": 1.0, "step": 0.25}) == 0.5
+    assert study.suggest(trial, "c", {"choices": ["half", "slim"]}) == "slim"
+    assert study.suggest(trial, "d", {"low": 1e-3, "high": 1.0, "log": True}) == 0.01
+    assert trial.distributions["d"].log and not hasattr(trial.distributions["c"], "log")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+study.parameters.seed={low: 1}", "seed has {'low': 1}: give"),
+        ("+study.parameters={nothing: {low: 1, high: 2}}", "'nothing' is no value of the training config"),
+    ],
+)
+def test_a_mistake_is_one_line(tmp_path: Path, configs: list[DictConfig], override: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        tune(tmp_path, override)
+
+
+@pytest.mark.slow
+def test_trials_are_training_runs(tmp_path: Path) -> None:
+    sizes = [f"data.{name}=32" for name in ("crop", "content_size", "style_size", "validation_size")]
+    small = [*sizes, "data.validation_pairs=1", "data.batch_size=1", "data.workers=0", "trainer.accelerator=cpu"]
+    steps = ["trainer.max_steps=2", "trainer.val_check_interval=1", "study.trials=2"]
+    result = tune(tmp_path, *small, *steps)
+    assert [len(trial.intermediate_values) for trial in result.trials] == [2, 2]
+    assert len(list(tmp_path.glob("mine/trial_00?/model.safetensors"))) == 2
