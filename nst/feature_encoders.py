@@ -26,13 +26,18 @@ from nst.vgg_weights import TORCHVISION_MEAN, TORCHVISION_STD
 LISTED_DEPTH = 1  # dots in the layer names that an error lists
 
 
+def is_classifier(name: str) -> bool:
+    """Whether torchvision has a classifier of this name."""
+    return name in models.list_models(module=models)
+
+
 def build_module(name: str) -> nn.Module:
     """A torchvision classifier with random weights, or ``package.module.Class()``.
 
     Raises:
         UserError: there is no such model or class, or it is no ``nn.Module`` that can be made without arguments.
     """
-    if name in models.list_models(module=models):
+    if is_classifier(name):
         return models.get_model(name, weights=None)
     package, _, attribute = name.rpartition(".")
     try:
@@ -68,15 +73,12 @@ def usual_names(module: nn.Module) -> dict[str, str]:
 
 
 def load_weights(module: nn.Module, name: str, weights: str) -> None:
-    """Fill the module: ``torchvision`` (downloaded by it on first use), ``random`` and ``own`` (as it is), or a state dict's path.
+    """Give the module weights: ``torchvision`` (downloaded by it on first use), or a state dict's path.
 
     Raises:
         UserError: weights that do not exist, cannot be had or read, or belong to another network.
     """
-    known = name in models.list_models(module=models)
-    if weights in UNREPEATABLE:
-        return
-    if weights == "torchvision" and known:
+    if weights == "torchvision" and is_classifier(name):
         try:
             state = models.get_model_weights(name)["IMAGENET1K_V1"].get_state_dict(progress=False, check_hash=True)
         except (OSError, RuntimeError) as error:
@@ -87,14 +89,15 @@ def load_weights(module: nn.Module, name: str, weights: str) -> None:
     else:
         path = Path(weights)
         if not path.is_file():
-            choices = "torchvision, random" if known else "own"
+            choices = "torchvision, random" if is_classifier(name) else "own"
             raise UserError(f"encoder weights {weights!r} do not exist: give {choices} or the path of a state dict.")
         try:
             state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True)
         except Exception as error:
             raise UserError(f"encoder weights {weights!r} cannot be read ({type(error).__name__}).") from None
     try:
-        module.load_state_dict(state)
+        module.load_state_dict(state, assign=True)
+        module.float()
     except (RuntimeError, TypeError, AttributeError) as error:
         reason = str(error).strip().splitlines()[-1].strip()
         raise UserError(f"encoder weights {weights!r} are not a state dict of {name}: {reason}") from None
@@ -142,15 +145,19 @@ class FeatureEncoder(Encoder):
         self.name, self.weights, self.normalized, self.padding = name, str(weights), normalized, padding
         self.layers = self.names = self.normalized_layers = tuple(layers)
         self.trainable_from, self.zero_padded = trainable_from, padding == "zeros"
-        module = build_module(name)
-        load_weights(module, name, self.weights)
+        with torch.device("meta" if is_classifier(name) else "cpu"):  # names first, and no random weights in vain
+            module = build_module(name)
+        usual = usual_names(module)
+        nodes = self._check_layers(module, usual)
+        if self.weights not in UNREPEATABLE:
+            load_weights(module, name, self.weights)
+        elif is_classifier(name):
+            module = build_module(name)
         for part in module.modules():
             if isinstance(part, nn.Conv2d) and padding == "reflect":
                 part.padding_mode = "reflect"
             if getattr(part, "inplace", False):
                 part.inplace = False  # type: ignore[assignment]  # else a layer asked for may be overwritten by the next
-        usual = usual_names(module)
-        nodes = self._check_layers(module, usual)
         self.body = create_feature_extractor(module.eval(), {usual.get(layer, layer): layer for layer in layers})
         self.body.eval()
         self._measured: dict[str, Layer] = measure_layers(self.body, layers)

@@ -48,16 +48,29 @@ class _Reach(fx.Interpreter):
 
     @staticmethod
     def _looks(operation: nn.Module | None, node: fx.Node) -> int:
-        """Positions beyond its own that an operation looks at."""
-        kernel: Any = getattr(operation, "kernel_size", None)
-        if kernel is None and node.op == "call_function" and "pool" in getattr(node.target, "__name__", ""):
-            kernel = node.kwargs.get("kernel_size", node.args[1] if len(node.args) > 1 else None)
-        if kernel is None:
-            return 0
-        sides = kernel if isinstance(kernel, tuple) else (kernel, kernel)
-        dilation = getattr(operation, "dilation", 1)
-        dilations = dilation if isinstance(dilation, tuple) else (dilation, dilation)
-        return max((d * (k - 1) + 1) // 2 for k, d in zip(sides, dilations, strict=True))
+        """Positions beyond its own that an operation looks at; blocks that are not traced through count as their parts."""
+        if operation is None:
+            if node.op != "call_function" or "pool" not in getattr(node.target, "__name__", ""):
+                return 0
+            kernel = node.kwargs.get("kernel_size", node.args[1] if len(node.args) > 1 else 1)
+            return _half(kernel, 1)
+        reach, stride = 0, 1
+        for part in operation.modules():
+            if isinstance(part, nn.AdaptiveAvgPool2d | nn.AdaptiveMaxPool2d):
+                return WHOLE_PICTURE
+            if hasattr(part, "kernel_size"):
+                reach += stride * _half(part.kernel_size, getattr(part, "dilation", 1))
+                stride *= max(_pair(part.stride))
+        return reach
+
+
+def _pair(sides: Any) -> tuple[int, int]:
+    return tuple(sides) if isinstance(sides, Sequence) else (sides, sides)  # type: ignore[return-value]
+
+
+def _half(kernel: Any, dilation: Any) -> int:
+    """How far a kernel reaches to either side."""
+    return max((d * (k - 1) + 1) // 2 for k, d in zip(_pair(kernel), _pair(dilation), strict=True))
 
 
 def measure_layers(body: fx.GraphModule, layers: Sequence[str]) -> dict[str, Layer]:
