@@ -14,6 +14,7 @@ from films import lively_stylizer, panned, pictures, samples, times, write_film
 from PIL import Image
 
 from nst import StyleCode, Stylizer, UserError, video_pieces
+from nst.networks import build
 from nst.peak_memory import peak_memory
 from nst.video import code_at
 
@@ -52,6 +53,25 @@ def test_each_frame_alone_is_the_stylized_frame(stylizer: Stylizer, code: StyleC
         # Half as many colours as pixels are kept: compare brightness.
         difference = np.asarray(expected.convert("L"), float) - np.asarray(Image.fromarray(after).convert("L"), float)
         assert np.abs(difference).mean() < 2
+
+
+def test_the_fast_network_paints_films_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video_pieces, "PIECE_FRAMES", 2)
+    encoder = {"name": "vgg19", "layers": ["relu1_1", "relu2_1"], "weights": "random", "normalized": False}
+    config = {"architecture": "fast", "style_encoder": encoder, "widths": {2: 8, 4: 8, 8: 8}, "blocks": {4: 1, 8: 1}}
+    stylizer = Stylizer(build(config), device="cpu")
+    film = write_film(tmp_path / "film.mp4", panned(5))
+    style_code = stylizer.encode_style(torch.rand(1, 3, 32, 32))
+    whole = stylizer.stylize_video(film, style_code, tmp_path / "whole.mp4")
+
+    def stop(done: int, total: int | None) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stylizer.stylize_video(film, style_code, tmp_path / "painted.mp4", progress=stop)
+    assert (tmp_path / ".painted.mp4.parts" / "00000.safetensors").is_file()
+    assert stylizer.stylize_video(film, style_code, tmp_path / "painted.mp4").read_bytes() == whole.read_bytes()
 
 
 def test_irregular_times_are_kept(stylizer: Stylizer, code: StyleCode, tmp_path: Path) -> None:
