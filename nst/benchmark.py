@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import time
@@ -67,12 +68,12 @@ def benchmark(cfg: DictConfig) -> dict[str, Any]:
         cases = model_cases(stylizers, int(size), _listed(cfg.cached_style))
         if size <= cfg.peers_up_to:
             cases |= peer_cases(int(size))
-        rows = time_in_turns(cases, cfg.rounds, cfg.seconds_a_size, device)
+        rows = time_in_turns(cases, cfg.rounds, cfg.seconds_a_size, device, cfg.shortest)
         result["pictures"] += [{"size": int(size), **row} for row in rows]
     if cfg.training:
         loss, batch = result["settings"]["loss"], (cfg.training.batch_size, cfg.training.crop)
         steps = {model: training_case(model, loss, *batch, device) for model in models}
-        rows = time_in_turns(steps, cfg.rounds, cfg.seconds_a_size, device)
+        rows = time_in_turns(steps, cfg.rounds, cfg.seconds_a_size, device, cfg.shortest)
         result["training"] = [{**row, "samples_per_second": batch[0] / row["median"]} for row in rows]
     if cfg.start_up:
         result["start_up"] = [{"name": model, **start_up(model, cfg.start_up)} for model in models]
@@ -84,7 +85,7 @@ def benchmark(cfg: DictConfig) -> dict[str, Any]:
 
 
 def time_in_turns(
-    cases: Mapping[str, Timed], rounds: int, seconds: float, device: torch.device
+    cases: Mapping[str, Timed], rounds: int, seconds: float, device: torch.device, shortest: float = 0.0
 ) -> list[dict[str, Any]]:
     """Call each case once a round, so that all of them meet the same moods of the machine.
 
@@ -92,29 +93,27 @@ def time_in_turns(
         cases: what is timed, by name; the first is what the others are compared with.
         rounds: how many, but after ``seconds`` no further one is begun, if there were three.
         device: waited for, and whose memory is looked at.
+        shortest: seconds; a quicker case is called several times a round, and a round's figure is their mean.
 
     Returns:
         One dict a case: ``name``, ``seconds`` (every round), ``low``, ``median``, ``high`` (quartiles), ``ratio`` (to the
         first case: median over the rounds of the ratio within a round), ``peak_mib`` (what a call adds to the memory in use).
     """
-    memory = {}
+    memory, calls = {}, {}
     for name, call in cases.items():
         call()  # what is only slow the first time
         release_memory()
         with peak_memory(device) as peak:
             call()
         memory[name] = peak.mebibytes
+        calls[name] = max(1, math.ceil(shortest / _seconds(call, 1, device)))
     taken: dict[str, list[float]] = {name: [] for name in cases}
     begun = time.perf_counter()
     for number in range(rounds):
         if number >= MINIMUM_ROUNDS and time.perf_counter() - begun > seconds:
             break
         for name, call in cases.items():
-            start = time.perf_counter()
-            call()
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            taken[name].append(time.perf_counter() - start)
+            taken[name].append(_seconds(call, calls[name], device))
     first = taken[next(iter(cases))]
     rows = []
     for name, own in taken.items():
@@ -123,6 +122,16 @@ def time_in_turns(
         row = {"name": name, "seconds": own, "low": low, "median": middle, "high": high}
         rows.append({**row, "ratio": ratio, "peak_mib": memory[name]})
     return rows
+
+
+def _seconds(call: Timed, calls: int, device: torch.device) -> float:
+    """Mean of so many calls, one after the other."""
+    start = time.perf_counter()
+    for _ in range(calls):
+        call()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return (time.perf_counter() - start) / calls
 
 
 def start_up(model: str, processes: int) -> dict[str, float]:

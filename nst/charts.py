@@ -44,17 +44,18 @@ def draw_frontier(rows: Rows, path: str | Path) -> Path:
         x, y = [row["content"] for row in ordered], [row["style"] for row in ordered]
         if name in ("content copied", "style copied"):
             axes.plot(x, y, "kx", markersize=8)
-            axes.annotate(name, (x[0], y[0]), xytext=(6, 6), textcoords="offset points", color="0.3")
+            axes.annotate(name, (x[0], y[0]), xytext=(0, 8), textcoords="offset points", color="0.3", ha="center")
             continue
         axes.plot(x, y, marker=MARKERS[number % len(MARKERS)], label=name)
         if len(ordered) > 1:
             for row in ordered:
-                place = {"xytext": (5, 5), "textcoords": "offset points", "fontsize": 7, "color": "0.4"}
-                axes.annotate(f"{row['alpha']:g}", (row["content"], row["style"]), **place)
+                place = (row["content"], row["style"])
+                axes.annotate(
+                    f"{row['alpha']:g}", place, xytext=(5, 5), textcoords="offset points", fontsize=7, color="0.4"
+                )
     axes.set_xlabel("content distance (relu4_1, relu5_1)")
     axes.set_ylabel("style distance (means and deviations)")
-    axes.set_xlim(left=-0.03)
-    axes.set_ylim(bottom=-0.03)
+    axes.margins(0.12)  # room for the words at the bounds
     return _save(figure, axes, path)
 
 

@@ -53,7 +53,7 @@ def evaluate(cfg: DictConfig) -> list[dict[str, Any]]:
     if perceptual.missing:
         print(f"left out, as these are not in {perceptual.folder}: {', '.join(perceptual.missing)}")
 
-    bench = _Bench(cfg, rows, PairMetrics(device), perceptual, device)
+    bench = _Bench(cfg, rows, PairMetrics(device, _metrics_dtype(cfg)), perceptual, device)
     on_sheet = {pairs[index] for index in _evenly(len(pairs), cfg.sheet_pairs)}
     sheet: list[list[Image.Image]] = []
     for pair in track(pairs, description="pairs", transient=True):
@@ -160,6 +160,12 @@ class _Bench:
                     means["peak_mib"] = max(one["peak_mib"] for one in figures)
             results.append({"row": row.name, "alpha": row.alpha, **means})
         return results
+
+
+def _metrics_dtype(cfg: DictConfig) -> torch.dtype:
+    if cfg.metrics_precision not in ("float32", "bfloat16"):
+        raise UserError(f"metrics_precision={cfg.metrics_precision!r}: choose float32 or bfloat16.")
+    return getattr(torch, cfg.metrics_precision)
 
 
 def _sources(cfg: DictConfig, key: str) -> list[Source]:

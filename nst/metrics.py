@@ -194,10 +194,14 @@ class PairMetrics:
     >>> content, style = metrics.features(photo), metrics.features(painting)  # doctest: +SKIP
     >>> metrics.compare(metrics.features(result), content, style)["style"]    # doctest: +SKIP
 
-    Everything is float32: VGG-19 in bfloat16 would take a third less time and move figures by up to half a percent.
+    Args:
+        device: where features are computed.
+        dtype: of VGG-19's convolutions, all else is float32. On processors that compute in bfloat16 it halves their time and
+            takes a third off the whole; it moved no figure by more than 0.4 % (the MicroAST ones; the others by 0.2 %).
     """
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
+    def __init__(self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> None:
+        self.dtype = dtype
         network = VGG19(STYLE_LAYERS, weights="caffe", normalized=False, padding="reflect")
         self.network = network.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
         self.device = torch.device(device)
@@ -213,7 +217,9 @@ class PairMetrics:
     def features(self, image: Image.Image) -> PictureFeatures:
         """Features of an RGB picture, at least 32 × 32."""
         picture = to_tensor(image).to(self.device)
-        maps = self.network.features(picture[None].contiguous(memory_format=torch.channels_last), STYLE_LAYERS)
+        batch = picture[None].contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            maps = {layer: one.float() for layer, one in self.network.features(batch, STYLE_LAYERS).items()}
         moments = {layer: mean_and_gram(maps[layer]) for layer in STYLE_LAYERS}
         luma = to_tensor(image.convert("L"))[0].mul(255).round()
         return PictureFeatures(

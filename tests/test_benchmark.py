@@ -32,7 +32,15 @@ def model(tmp_path: Path, tiny_config: dict[str, Any]) -> str:
 
 def configure(tmp_path: Path, *overrides: str) -> DictConfig:
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        defaults = [f"output_dir={tmp_path}", "device=cpu", "sizes=[64,32]", "peers_up_to=32", "rounds=3", "start_up=0"]
+        defaults = [
+            f"output_dir={tmp_path}",
+            "device=cpu",
+            "sizes=[64,32]",
+            "peers_up_to=32",
+            "rounds=3",
+            "start_up=0",
+            "shortest=0",
+        ]
         return compose("inference/benchmark", [*defaults, *overrides])
 
 
@@ -67,6 +75,21 @@ def test_ratios_are_taken_within_a_round_so_that_a_machine_that_slows_down_does_
     first, second = time_in_turns({"one": of(0.005), "three": of(0.015)}, 7, 60, CPU)
     assert first["ratio"] == 1 and 2.4 < second["ratio"] < 3.6
     assert first["high"] > 1.3 * first["low"]
+
+
+def test_a_quick_case_is_called_several_times_a_round() -> None:
+    calls = {"quick": 0, "slow": 0}
+
+    def of(name: str, seconds: float) -> Any:
+        def call() -> None:
+            calls[name] += 1
+            time.sleep(seconds)
+
+        return call
+
+    quick, slow = time_in_turns({"quick": of("quick", 0.01), "slow": of("slow", 0.06)}, 3, 60, CPU, shortest=0.05)
+    assert calls["slow"] == 3 + 3 and 3 + 3 * 3 <= calls["quick"] <= 3 + 3 * 5
+    assert quick["median"] == pytest.approx(0.01, rel=0.9)
 
 
 def test_no_further_round_is_begun_after_the_seconds_of_a_size_but_three_are_always_made() -> None:

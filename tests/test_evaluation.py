@@ -202,6 +202,7 @@ def test_peak_memory_sees_what_was_there_for_a_moment() -> None:
     [
         (["size=16"], "size=16 is too small"),
         (["limit=0"], "limit=0"),
+        (["metrics_precision=float8"], "metrics_precision='float8': choose"),
         (["content=/nowhere"], "no such file or folder"),
         (["ckpt=nobody"], "model 'nobody' does not exist"),
         (["outputs={other: /nowhere}"], r"outputs.other: 6 of 6 pictures .* 'a--x'"),

@@ -234,6 +234,13 @@ def test_figures_are_of_the_caffe_network_as_it_was_trained_with_reflection_padd
     assert figures["microast_content"] == pytest.approx(microast, rel=1e-3)
 
 
+def test_bfloat16_moves_no_figure_by_half_a_percent(pair_metrics: PairMetrics, photographs: list[Tensor]) -> None:
+    images = [Image.fromarray((p[0, :, :128, :128] * 255).byte().permute(1, 2, 0).numpy()) for p in photographs]
+    exact = pair_metrics.compare(*(pair_metrics.features(image) for image in images))
+    faster = PairMetrics(dtype=torch.bfloat16)
+    assert faster.compare(*(faster.features(image) for image in images)) == pytest.approx(exact, rel=5e-3)
+
+
 def test_metrics_without_weights_are_named_and_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     perceptual = PerceptualMetrics(torch.device("cpu"))
