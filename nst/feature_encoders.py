@@ -8,6 +8,7 @@ derived from the traced graph.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,9 @@ class FeatureEncoder(Encoder):
     def features(self, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         wanted = list(layers)
         found = self.body((images - self.mean) / self.std) if wanted else {}
+        for level in found.values():
+            if level.requires_grad:
+                level.register_hook(partial(_laid_out_as, level.is_contiguous()))
         if not self.normalized:
             return {layer: found[layer] for layer in wanted}
         means = {layer: self.mean_activation(layer).view(1, -1, 1, 1) for layer in wanted}
@@ -240,6 +244,15 @@ class FeatureEncoder(Encoder):
         # In the order of the network's own parameters, each once.
         chosen = {name: p for name, p in self.body.named_parameters() if _holds(trained, name)}
         return list(chosen.values())
+
+
+def _laid_out_as(contiguous: bool, gradient: Tensor) -> Tensor:
+    """The gradient in its features' memory format.
+
+    On a CPU, torch's batch normalisation in evaluation mode goes back wrongly through a channels-last gradient of contiguous
+    features (seen with torch 2.14), and that is what Gram matrices and statistics give.
+    """
+    return gradient.contiguous(memory_format=torch.contiguous_format if contiguous else torch.channels_last)
 
 
 def _holds(targets: Sequence[str], parameter: str) -> bool:

@@ -138,6 +138,20 @@ def test_gradients_reach_the_picture_and_no_frozen_weight(name: str) -> None:
 
 
 @every_encoder
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_the_layout_of_a_gradient_does_not_change_it(name: str, memory_format: torch.memory_format) -> None:
+    encoder, weights, gradients = encoder_of(name), None, []
+    picture = torch.rand(1, 3, 45, 50).contiguous(memory_format=memory_format)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        given = picture.clone(memory_format=memory_format).requires_grad_(True)
+        level = encoder(given)[0]
+        weights = torch.randn_like(level) if weights is None else weights
+        level.backward(weights.contiguous(memory_format=layout))
+        gradients.append(given.grad)
+    assert torch.allclose(gradients[0], gradients[1], rtol=1e-3, atol=1e-4 * float(gradients[0].abs().max()))
+
+
+@every_encoder
 def test_a_change_of_one_pixel_stays_within_the_margin(name: str) -> None:
     encoder, picture = encoder_of(name), torch.rand(1, 3, 128, 128)
     changed = picture.clone()
