@@ -14,8 +14,8 @@ import torch
 from omegaconf import OmegaConf
 from PIL import Image, ImageDraw, ImageOps
 
+from nst.image_optimization import optimize
 from nst.metrics import PairMetrics
-from nst.optimize import optimize
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "data" / "samples"

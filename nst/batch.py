@@ -16,13 +16,11 @@ from PIL import Image
 
 from nst.errors import UserError
 from nst.images import find_images, read_image, write_image
-from nst.samples import SAMPLES
+from nst.samples import sample_content, sample_style
 from nst.stylizer import Stylizer
 from nst.video_batch import is_film, stylize_film
 
 WAITING = 2  # results that may wait for the disk
-SAMPLE_CONTENT = SAMPLES / "content" / "astronaut.jpg"
-SAMPLE_STYLE = SAMPLES / "style" / "impressionism"
 
 
 @dataclass(frozen=True)
@@ -159,21 +157,15 @@ def _read_ahead(
 
 def _contents(cfg: DictConfig) -> str:
     if cfg.content is None:
-        return str(_sample(SAMPLE_CONTENT, "content"))
+        return str(sample_content())
     return str(cfg.content)
 
 
 def _styles(cfg: DictConfig) -> list[str]:
     if cfg.style is None:
-        return [str(find_images(_sample(SAMPLE_STYLE, "style"))[0])]
+        return [str(sample_style())]
     given: Iterable[Any] = cfg.style if isinstance(cfg.style, ListConfig) else [cfg.style]
     return [str(style) for style in given]
-
-
-def _sample(path: Path, key: str) -> Path:
-    if not path.exists():
-        raise UserError(f"no {key} given and no sample pictures found: set {key}=PATH.")
-    return path
 
 
 def _plain(value: Any) -> Any:

@@ -97,6 +97,7 @@ class Objective:
         self._styles: list[LossFeatures] = list(targets) if masks else [MixedLossFeatures(targets, weights)]
 
     def _features(self, picture: Tensor) -> LossFeatures:
+        picture = picture.contiguous(memory_format=torch.channels_last)
         with self._autocast:
             return self.loss.wrap(self.loss.network.features(picture, self.loss.layers))
 

@@ -28,3 +28,19 @@ def use_samples_where_missing(cfg: DictConfig) -> None:
     for name in missing:
         cfg.data[f"{name}_dir"] = str(SAMPLES / name)
     log.warning("training on the few sample pictures (%s): see data/README.md for real sets", " and ".join(missing))
+
+
+def sample_content() -> Path:
+    """The photograph that is painted when none is given."""
+    return _existing(SAMPLES / "content" / "astronaut.jpg", "content")
+
+
+def sample_style() -> Path:
+    """The painting in whose manner pictures are painted when none is given."""
+    return _existing(SAMPLES / "style" / "impressionism" / "cypress_night.jpg", "style")
+
+
+def _existing(path: Path, key: str) -> Path:
+    if not path.exists():
+        raise UserError(f"no {key} given and no sample pictures found: set {key}=PATH.")
+    return path

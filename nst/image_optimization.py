@@ -175,7 +175,7 @@ class _Run:
         resumed = self._resumed or {"scale": 0}
         if scale < resumed["scale"]:
             return picture  # this scale was finished before; what follows starts from the stored picture
-        picture = picture.contiguous(memory_format=torch.channels_last).requires_grad_(True)
+        picture = picture.contiguous().requires_grad_(True)  # L-BFGS wants it so
         rate = self.learning_rate
         algorithm: torch.optim.Optimizer
         if self.optimizer == "adam":
@@ -201,7 +201,7 @@ class _Run:
             if self.optimizer == "adam":
                 with torch.no_grad():
                     picture.clamp_(0, 1)
-            history.append(float(values[0].total.detach()))
+            history.append(values[0].total.item())
             if self.on_step:
                 self.on_step(Progress(step + 1, self.steps, values[0], picture.detach()))
             if (step + 1) % self.window == 0:

@@ -1,0 +1,145 @@
+"""Image optimisation: it lowers its loss, goes where it is told, and resumes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from nst import UserError
+from nst.image_objective import MaskedLossFeatures, Objective
+from nst.image_optimization import Progress, converged, optimize
+from nst.losses import LossFeatures, StyleTransferLoss
+
+LOSS = {
+    "reduction": "relative",
+    "content": {"weight": 1.0, "layers": {"relu2_1": 1.0}},
+    "style": {"weight": 20.0, "layers": {"relu1_1": 0.5, "relu2_1": 0.5}},
+    "total_variation": {"weight": 0.1},
+}
+
+
+@pytest.fixture(scope="module")
+def pictures() -> torch.Tensor:
+    """Three smooth random pictures, ``(3, 1, 3, 48, 64)``."""
+    coarse = torch.rand(3, 3, 6, 8, generator=torch.Generator().manual_seed(0))
+    return torch.nn.functional.interpolate(coarse, size=(48, 64), mode="bicubic").clamp(0, 1)[:, None]
+
+
+def losses_of(**options: object) -> list[float]:
+    losses: list[float] = []
+    options = {
+        "loss": LOSS,
+        "precision": "float32",
+        "on_step": lambda p: losses.append(p.losses.total.item()),
+    } | options
+    optimize(**options)  # type: ignore[arg-type]
+    return losses
+
+
+@pytest.mark.parametrize(("optimizer", "init"), [("adam", "noise"), ("lbfgs", "content")])
+def test_the_loss_falls_to_a_fraction(pictures: torch.Tensor, optimizer: str, init: str) -> None:
+    losses = losses_of(content=pictures[0], style=pictures[1], steps=25, optimizer=optimizer, init=init)
+    assert len(losses) == 25 and losses[-1] < 0.4 * losses[0]
+
+
+def test_the_result_has_the_content_s_kind_and_size(pictures: torch.Tensor) -> None:
+    picture = Image.effect_noise((50, 40), 60).convert("RGB")
+    result = optimize(picture, pictures[1], steps=1, scales=1, loss=LOSS)
+    assert isinstance(result, Image.Image) and result.size == (50, 40)
+    assert optimize(picture, pictures[1], steps=1, loss=LOSS, size=64).size == (80, 64)
+
+
+def test_coarse_scales_come_first(pictures: torch.Tensor) -> None:
+    sizes: list[tuple[int, ...]] = []
+
+    def note(progress: Progress) -> None:
+        sizes.append(tuple(progress.picture.shape[2:]))
+
+    optimize(pictures[0], pictures[1], steps=1, size=64, scales=2, loss=LOSS, on_step=note)
+    assert sizes == [(32, 42), (64, 85)]
+
+
+def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(pictures: torch.Tensor, tmp_path: Path) -> None:
+    options = {"content": pictures[0], "style": pictures[1], "window": 4, "steps": 10}
+    whole = losses_of(**options)
+    taken: list[float] = []
+
+    def stop(progress: Progress) -> None:
+        taken.append(progress.losses.total.item())
+        if progress.step == 6:
+            raise KeyboardInterrupt
+
+    state = tmp_path / "run.state"
+    with pytest.raises(KeyboardInterrupt):
+        losses_of(**options, state=state, on_step=stop)
+    assert state.exists()
+    rest = losses_of(**options, state=state)
+    assert rest == pytest.approx(whole[4:], rel=1e-5)
+    assert not state.exists()
+
+
+def test_it_stops_when_the_loss_has_converged(pictures: torch.Tensor) -> None:
+    losses = losses_of(content=pictures[0], style=pictures[1], steps=60, window=5, tolerance=0.2)
+    assert 10 <= len(losses) < 60
+    before, after = sum(losses[-10:-5]), sum(losses[-5:])
+    assert before - after < 0.2 * before
+    assert not converged([1.0, 0.5, 0.2, 0.1], tolerance=0.0, window=2)
+
+
+def test_weights_mix_gram_matrices(pictures: torch.Tensor) -> None:
+    loss = StyleTransferLoss(**LOSS)
+    autocast = torch.autocast("cpu", enabled=False)
+    styles = list(pictures[1:])
+    mixed = Objective(loss, pictures[0], styles, [0.25, 0.75], None, autocast)
+    grams = [
+        Objective(loss, pictures[0], [style], [1.0], None, autocast)._styles[0].gram("relu2_1") for style in styles
+    ]
+    expected = 0.25 * grams[0] + 0.75 * grams[1]
+    assert torch.allclose(mixed._styles[0].gram("relu2_1"), expected, rtol=1e-4)
+
+
+def test_masked_statistics_are_those_of_the_region_alone() -> None:
+    features = torch.rand(1, 5, 8, 8, generator=torch.Generator().manual_seed(1))
+    mask = torch.zeros(1, 1, 16, 16)
+    mask[:, :, :, :8] = 1
+    whole = LossFeatures({"layer": features}, {"layer": torch.ones(5)})
+    inside = LossFeatures({"layer": features[..., :4]}, {"layer": torch.ones(5)})
+    region = MaskedLossFeatures(whole, mask)
+    assert torch.allclose(region.gram("layer"), inside.gram("layer"), atol=1e-5)
+    assert torch.allclose(region.statistics("layer").mean, inside.statistics("layer").mean, atol=1e-5)
+
+
+def test_each_region_goes_to_its_own_style(pictures: torch.Tensor) -> None:
+    red, blue = torch.zeros(2, 1, 3, 48, 48)
+    red[:, 0], blue[:, 2] = 0.9, 0.9
+    left = torch.zeros(48, 64)
+    left[:, :32] = 1
+    result = optimize(
+        pictures[0], [red, blue], masks=[left, 1 - left], steps=40, loss=LOSS | {"content": {"weight": 0}}
+    )
+    difference = result[0, 0] - result[0, 2]  # red minus blue
+    assert float(difference[:, :24].mean()) > 0.15 and float(difference[:, 40:].mean()) < -0.15
+
+
+def test_mistakes_are_one_line(pictures: torch.Tensor, tmp_path: Path) -> None:
+    content, style = pictures[0], pictures[1]
+    for options, said in (
+        ({"optimizer": "sgd"}, "unknown optimizer 'sgd'"),
+        ({"init": "nowhere.jpg"}, "unknown init"),
+        ({"steps": 0}, "at least 1"),
+        ({"scales": 3}, "coarsest scale"),
+        ({"weights": [1.0, 2.0]}, "one number of at least 0 a style"),
+        ({"masks": [left_mask(), left_mask()]}, "2 masks for 1 styles"),
+    ):
+        with pytest.raises(UserError, match=said):
+            optimize(content, style, loss=LOSS, **options)  # type: ignore[arg-type]
+    (tmp_path / "x.state").write_text("not a state")
+    with pytest.raises(UserError, match="not one of an optimisation"):
+        optimize(content, style, loss=LOSS, state=tmp_path / "x.state")
+
+
+def left_mask() -> torch.Tensor:
+    return torch.zeros(48, 64)
