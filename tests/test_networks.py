@@ -310,7 +310,7 @@ def test_building_leaves_the_config_alone(tiny_config: dict[str, Any]) -> None:
         ({"decoder": {"depth": 1}}, "widths"),
         ({"decoder": {"widths": {2: 8, 1: 4}, "norm": "batch"}}, "norm"),
         ({"decoder": {"widths": {2: 8, 1: 4}, "upsampling": "cubic"}}, "unknown decoder upsampling 'cubic'"),
-        ({"content_encoder": {"name": "vgg11", "layers": ["relu1_1"]}}, "unknown encoder 'vgg11'"),
+        ({"content_encoder": {"name": "vgg99", "layers": ["relu1_1"]}}, "unknown encoder 'vgg99'"),
         ({"content_encoder": {"name": "vgg19", "weights": "random", "dropout": 0.5}}, "dropout"),
         ({"content_encoder": {"name": "vgg19", "weights": "random", "layers": ["relu7_1"]}}, "unknown layer 'relu7_1'"),
         ({"style_encoder": random_encoder(["relu1_1"])}, "fusion layer 'relu2_1' is not among the style encoder's"),
