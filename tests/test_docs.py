@@ -59,7 +59,8 @@ def composed(command: str) -> DictConfig:
     named = re.search(r'config_path="(.*?)", config_name="(.*?)"', (ROOT / script).read_text())
     assert named
     folder, name = (ROOT / "scripts" / named[1]).resolve(), named[2]
-    arguments = [argument.replace("…", "RUN") for argument in arguments]  # it stands for the time of a run
+    # Alone it stands for what was said before, in a path for the time of a run.
+    arguments = [argument.replace("…", "RUN") for argument in arguments if argument != "…"]
     overrides = []
     for override in OverridesParser.create().parse_overrides([one for one in arguments if one != "-m"]):
         if override.is_sweep_override():
@@ -124,6 +125,14 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         paintings[index].save(f"{name}.jpg")
+    for name in ("content/coffee.jpg", "style/pointillism/river_bank.jpg"):
+        small = Path("data") / "samples" / name
+        small.parent.mkdir(parents=True)
+        Image.open(SAMPLES / name).convert("RGB").resize((72, 64)).save(small)
+    for name, size in (("photo", (60, 48)), ("painting", (56, 56))):
+        labels = Image.new("RGB", size, "red")
+        labels.paste("blue", (0, 0, size[0] // 2, size[1]))
+        labels.save(f"{name}_labels.png")
     shutil.copy(bundled_models()["vgg19"], "model.safetensors")
     write_film(Path("clip.mp4"), panned(3), sound="aac")
     frames = [Image.fromarray(frame) for frame in panned(3)]
