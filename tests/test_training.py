@@ -120,6 +120,9 @@ def test_wandb_offline_writes_its_run_folder(
     wandb.finish()
     (folder,) = (newest_run(tmp_path) / "wandb").glob("offline-run-*")
     (log,) = folder.glob("*.wandb")
+    deadline = time.monotonic() + 30  # wandb's own service writes the last of it after finish() has returned
+    while b"train/total" not in log.read_bytes() and time.monotonic() < deadline:
+        time.sleep(0.1)
     assert b"train/total" in log.read_bytes()
     assert list((folder / "files" / "media" / "images").rglob("*.png"))
 
