@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
+import itertools
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +15,8 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from PIL import Image
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from nst.errors import UserError
 from nst.images import find_images, read_image, write_image
@@ -79,9 +83,13 @@ def stylize(cfg: DictConfig) -> Outcome:
             outcome.skipped.append(job.output)
         else:
             todo.append(job)
-    with ThreadPoolExecutor(max_workers=1) as writer:
+    with ThreadPoolExecutor(max_workers=1) as writer, _bar(len(jobs)) as bar:
+        task = bar.add_task("", total=len(todo), rate="")
+        began = time.perf_counter()
         waiting: deque[tuple[Job, Future[Path]]] = deque()
-        for job, picture in _read_ahead(todo, cfg.max_pixels, cfg.first_frame):
+        for done, (job, picture) in enumerate(_read_ahead(todo, cfg.max_pixels, cfg.first_frame)):
+            if done:
+                bar.update(task, completed=done, rate=f"{done / (time.perf_counter() - began):.2f} pictures/s")
             start = time.perf_counter()
             try:
                 result = stylizer(picture.result(), **options)
@@ -96,6 +104,21 @@ def stylize(cfg: DictConfig) -> Outcome:
         for job, written in waiting:
             _finish(outcome, job, written, alone=len(jobs) == 1)
     return outcome
+
+
+def _bar(pictures: int) -> Progress:
+    """Pictures done, their rate and the time left, on a terminal's stderr; a single picture needs none."""
+    console = Console(stderr=True)
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    return Progress(
+        *columns,
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # else lines meant for a file would go to the terminal
+        disable=pictures < 2 or not console.is_terminal,
+    )
 
 
 def _finish(outcome: Outcome, job: Job, written: Future[Path], alone: bool) -> None:
@@ -122,21 +145,46 @@ def report(outcome: Outcome) -> int:
 
 
 def plan(content: str | Path, output: str | None, output_dir: str) -> list[Job]:
-    """Which files are made of which: sub-folders of a content folder are kept below ``output_dir``.
+    """Which files are made of which: sub-folders of a folder or glob are kept below ``output_dir``.
+
+    No two pictures share an output: ``a.jpg`` beside ``a.png`` become ``a.jpg.png`` and ``a.png.png``. What lies in an
+    ``output_dir`` within the content folder is an earlier result, no content.
 
     Raises:
-        UserError: nothing found, or one ``output`` for several pictures.
+        UserError: nothing found, one ``output`` for several pictures, or an output that is one of the contents.
     """
     pictures = find_images(content)
     if output is not None:
         if len(pictures) > 1:
             raise UserError(f"output={output!r} is one file but content has {len(pictures)} pictures: use output_dir=.")
         return [Job(pictures[0], Path(output))]
-    root = Path(content) if Path(content).is_dir() else None
-    if len(pictures) == 1 and root is None:
+    if len(pictures) == 1 and not Path(content).is_dir():
         return [Job(pictures[0], Path(output_dir) / "stylized.png")]
-    names = [path.relative_to(root) if root else Path(path.name) for path in pictures]
-    return [Job(path, Path(output_dir) / name.with_suffix(".png")) for path, name in zip(pictures, names, strict=True)]
+    root, results = _root(content), Path(output_dir).resolve()
+    if results != root.resolve():
+        pictures = [path for path in pictures if results not in path.resolve().parents]
+    if not pictures:
+        raise UserError(f"every picture of {content} lies in output_dir={output_dir}: give another output_dir.")
+    names = [path.relative_to(root) for path in pictures]
+    same_stem = Counter(name.with_suffix("") for name in names)
+    jobs = []
+    for path, name in zip(pictures, names, strict=True):
+        written = name.with_suffix(".png") if same_stem[name.with_suffix("")] == 1 else Path(f"{name}.png")
+        jobs.append(Job(path, Path(output_dir) / written))
+    contents = {path.resolve() for path in pictures}
+    for job in jobs:
+        if job.output.resolve() in contents:
+            raise UserError(f"{job.output} is a content picture and would be written over: give another output_dir.")
+    return jobs
+
+
+def _root(content: str | Path) -> Path:
+    """The folder that names are kept from: the content folder, or what comes before the first wildcard of a glob."""
+    path = Path(content)
+    if path.is_dir():
+        return path
+    fixed = itertools.takewhile(lambda part: not glob.has_magic(part), path.parts)
+    return Path(*fixed)
 
 
 def _read_ahead(
