@@ -58,6 +58,18 @@ UPSAMPLING: dict[str, Callable[[int, int], nn.Module]] = {
 }
 
 
+class ResidualBlock(nn.Module):
+    """``x + convolution(relu(convolution(x)))``; starts as the identity."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first, self.second = convolution(width, width), convolution(width, width)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(F.relu(self.first(x)))
+
+
 class Decoder(nn.Module):
     """From the coarsest resolution to the full one; at each, fused features are added and convolved.
 
@@ -67,30 +79,43 @@ class Decoder(nn.Module):
     Args:
         widths: stride → channels at that resolution, from the deepest fused layer's stride down to 1.
         depth: convolutions at each resolution.
+        residual_blocks: of two convolutions each (He et al. 2016), at the deepest stride, in place of its plain convolutions; 0
+            keeps those. What a style does to large forms is decided there, and a block cannot lose the signal.
         upsampling: ``nearest`` or ``bilinear`` after a convolution, ``transposed``, or ``pixelshuffle``.
 
     Raises:
-        UserError: an unknown upsampling, a depth below 1, or strides that are not s, s/2, …, 1.
+        UserError: an unknown upsampling, a depth below 1, fewer blocks than 0, or strides that are not s, s/2, …, 1.
     """
 
-    def __init__(self, widths: Mapping[int, int], depth: int = 2, upsampling: str = "nearest") -> None:
+    def __init__(
+        self, widths: Mapping[int, int], depth: int = 2, residual_blocks: int = 0, upsampling: str = "nearest"
+    ) -> None:
         super().__init__()
         if upsampling not in UPSAMPLING:
             raise UserError(f"unknown decoder upsampling {upsampling!r}: choose from {', '.join(UPSAMPLING)}.")
         if depth < 1:
             raise UserError(f"decoder depth must be at least 1: found {depth}.")
+        if residual_blocks < 0:
+            raise UserError(f"decoder residual_blocks must be at least 0: found {residual_blocks}.")
         self.strides = sorted(widths, reverse=True)
         if not widths or self.strides != [2**i for i in reversed(range(len(self.strides)))]:
             raise UserError(f"decoder widths need every stride down to 1 (…, 4, 2, 1): found {self.strides}.")
         # One position of its stride a convolution: `depth` a stage and one to go up from it; the last at stride 1.
-        self.margin = sum(stride * (depth + (stride > 1)) for stride in self.strides) + 1
+        depths = {stride: depth for stride in self.strides}
+        if residual_blocks:
+            depths[self.strides[0]] = 2 * residual_blocks
+        self.margin = sum(stride * (depths[stride] + (stride > 1)) for stride in self.strides) + 1
         self.margin += sum(self.strides[1:]) if upsampling != "nearest" else 0  # these look at a neighbour too
         self.stages = nn.ModuleList()
         self.upsamplers = nn.ModuleList()
         for stride in self.strides:
             width = widths[stride]
-            layers = [layer for _ in range(depth) for layer in (convolution(width, width), nn.ReLU(inplace=True))]
-            self.stages.append(nn.Sequential(*layers))
+            if residual_blocks and stride == self.strides[0]:
+                stage = nn.Sequential(*(ResidualBlock(width) for _ in range(residual_blocks)))
+            else:
+                pairs = [(convolution(width, width), nn.ReLU(inplace=True)) for _ in range(depth)]
+                stage = nn.Sequential(*(layer for pair in pairs for layer in pair))
+            self.stages.append(stage)
             if stride > 1:
                 self.upsamplers.append(UPSAMPLING[upsampling](width, widths[stride // 2]))
         self.to_picture = convolution(widths[1], 3)

@@ -57,7 +57,7 @@ class MultiScaleFusion(nn.Module):
     """AdaIN at each chosen layer, blended with the content by alpha and projected to the decoder's width.
 
     AdaIN, the blend and the 1×1 projection are all affine in the features, so they are applied as one matrix a sample:
-    ``P (α·AdaIN(x) + (1 − α)·x) + b = (P diag(s)) x + (P t + b)`` with ``s = α·scale + 1 − α`` and ``t = α·shift``.
+    ``P (α·AdaIN(x) + (1 − α)·x − c) + b = (P diag(s)) x + (P (t − c) + b)`` with ``s = α·scale + 1 − α``, ``t = α·shift``.
     One pass over the features instead of four, and the statistics stay in float32.
 
     Args:
@@ -65,6 +65,8 @@ class MultiScaleFusion(nn.Module):
         in_channels: channels of each layer.
         strides: stride of each layer; layers of one stride are summed.
         widths: stride → decoder width at that resolution.
+        center: usual mean of the features, 1 for normalised activations; it is subtracted before the projection. Hundreds of
+            inputs that are all positive would let one step of Adam move an output so far that a ReLU behind it dies.
     """
 
     def __init__(
@@ -73,8 +75,10 @@ class MultiScaleFusion(nn.Module):
         in_channels: Sequence[int],
         strides: Sequence[int],
         widths: Mapping[int, int],
+        center: float = 0.0,
     ) -> None:
         super().__init__()
+        self.center = center
         self.layers = tuple(layers)
         self.strides = tuple(strides)
         self.projections = nn.ModuleList(
@@ -112,7 +116,7 @@ class MultiScaleFusion(nn.Module):
         batch, _, height, width = features.shape
         with torch.autocast(features.device.type, enabled=False):  # the affine map itself is made in float32
             matrix = projection.weight * scale.unsqueeze(1)
-            bias = shift @ projection.weight.T + projection.bias
+            bias = (shift - self.center) @ projection.weight.T + projection.bias
         values = positions_by_channels(features)
         matrix, bias = matrix.to(values.dtype), bias.to(values.dtype)
         projected = torch.baddbmm(bias.unsqueeze(1), values, matrix.transpose(1, 2).expand(batch, -1, -1))

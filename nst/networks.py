@@ -29,7 +29,7 @@ class StyleTransferNetwork(BaseNetwork):
         content_encoder: options of :func:`nst.encoders.build_encoder` (``name``, ``layers``, ``weights``, …).
         style_encoder: the same, with ``pyramid``; its layers must include the fused ones. See :class:`BaseNetwork`.
         fusion: ``layers``, the content layers that are fused.
-        decoder: ``widths`` (stride → channels), ``depth``, ``upsampling``.
+        decoder: ``widths`` (stride → channels), ``depth``, ``residual_blocks``, ``upsampling``.
 
     Raises:
         UserError: layers that do not fit each other, or an option of a part that it does not know.
@@ -61,7 +61,8 @@ class StyleTransferNetwork(BaseNetwork):
         if missing := set(strides) - set(widths):
             raise UserError(f"decoder widths name no width for stride {sorted(missing)}: found {dict(widths)}.")
         channels = [self.content_encoder.out_channels[i] for i in position]
-        self.fusion = MultiScaleFusion(layers, channels, strides, widths)
+        center = 1.0 if self.content_encoder.normalized else 0.0
+        self.fusion = MultiScaleFusion(layers, channels, strides, widths, center)
         self.decoder = Decoder(widths, **{key: value for key, value in decoder.items() if key != "widths"})
         self.content_layers = self.fusion.layers
         self.style_layers, self.levels, self.content_strides = self.fusion.layers, len(layers), tuple(strides)

@@ -27,7 +27,7 @@ def test_every_upsampling_doubles_both_sides(upsampling: str) -> None:
 @pytest.mark.parametrize("upsampling", UPSAMPLING)
 @pytest.mark.parametrize("depth", [1, 3])
 def test_the_picture_has_the_full_size_whatever_upsampling_and_depth(upsampling: str, depth: int) -> None:
-    decoder = Decoder({4: 8, 2: 6, 1: 4}, depth, upsampling)
+    decoder = Decoder({4: 8, 2: 6, 1: 4}, depth, upsampling=upsampling)
     assert decoder(maps([4, 2, 1], 12, 20)).shape == (2, 3, 12, 20)
     convolutions = [layer for stage in decoder.stages for layer in stage.modules() if isinstance(layer, nn.Conv2d)]
     assert len(convolutions) == 3 * depth
@@ -50,6 +50,33 @@ def test_finer_levels_are_added_to_what_comes_from_below() -> None:
     x = decoder.stages[0](features[2])
     x = decoder.upsamplers[0](x) + features[1]
     assert torch.equal(decoder(features), decoder.to_picture(decoder.stages[1](x)))
+
+
+def test_residual_blocks_take_the_place_of_the_deepest_convolutions() -> None:
+    decoder = Decoder({4: 8, 2: 6, 1: 4}, depth=1, residual_blocks=3)
+    assert [sum(isinstance(m, nn.Conv2d) for m in stage.modules()) for stage in decoder.stages] == [6, 1, 1]
+    x = torch.randn(2, 8, 5, 7)
+    assert torch.equal(decoder.stages[0](x), x)  # a new block is the identity
+    for block in decoder.stages[0]:
+        nn.init.normal_(block.second.weight)  # type: ignore[union-attr,arg-type]
+    expected = x
+    for block in decoder.stages[0]:
+        expected = expected + block.second(block.first(expected).relu())  # type: ignore[union-attr,operator]
+    assert torch.allclose(decoder.stages[0](x), expected)
+
+
+@pytest.mark.parametrize(("residual_blocks", "depth"), [(0, 2), (1, 1), (3, 2)])
+def test_the_margin_is_how_far_the_picture_looks(residual_blocks: int, depth: int) -> None:
+    decoder = Decoder({4: 4, 2: 4, 1: 4}, depth, residual_blocks).double()
+    for name, parameter in decoder.named_parameters():  # every path open: nothing cancels, nothing is cut by a ReLU
+        nn.init.constant_(parameter, 0.01 if "weight" in name else 0.1)
+    fused = {stride: torch.rand(1, 4, 256 // stride, 256 // stride).double().requires_grad_() for stride in (4, 2, 1)}
+    decoder(fused)[0, 0, 128:132, 128:132].sum().backward()  # tiles fall on positions of the deepest stride
+    reach = 0
+    for stride, level in fused.items():
+        rows = level.grad.abs().sum(dim=(0, 1, 3)).nonzero().flatten() * stride  # type: ignore[union-attr]
+        reach = max(reach, 128 - int(rows[0]), int(rows[-1]) + stride - 132)
+    assert reach == -(-decoder.margin // 4) * 4
 
 
 def test_a_new_decoder_paints_mid_grey() -> None:
@@ -91,6 +118,7 @@ def test_nothing_inside_normalises() -> None:
             "unknown decoder upsampling 'bicubic': choose from nearest",
         ),
         ({"widths": {2: 6, 1: 4}, "depth": 0}, "depth must be at least 1: found 0"),
+        ({"widths": {2: 6, 1: 4}, "residual_blocks": -1}, "residual_blocks must be at least 0: found -1"),
         ({"widths": {4: 6, 1: 4}}, r"every stride down to 1 .*: found \[4, 1\]"),
         ({"widths": {4: 6, 2: 4}}, r"found \[4, 2\]"),
         ({"widths": {3: 6, 2: 4, 1: 4}}, r"found \[3, 2, 1\]"),

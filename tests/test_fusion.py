@@ -91,6 +91,19 @@ def test_the_folded_matrix_equals_adain_blend_and_projection(
         assert torch.allclose(found[stride], level, atol=1e-4)
 
 
+def test_the_usual_mean_is_subtracted_before_the_projection() -> None:
+    module, features, style = fusion(), [level + 3 for level in content_features(2)], style_code(2)
+    statistics = [feature_statistics(level) for level in features]
+    plain = module(features, statistics, style, 0.7)
+    module.center = 3.0
+    centred = module(features, statistics, style, 0.7)
+    removed = {stride: 0.0 for stride in plain}
+    for stride, projection in zip(STRIDES, module.projections, strict=True):
+        removed[stride] = removed[stride] + 3 * projection.weight.sum(dim=1)[:, None, None]  # type: ignore[operator,union-attr]
+    for stride, level in plain.items():
+        assert torch.allclose(centred[stride], level - removed[stride], atol=1e-4)
+
+
 def test_one_style_serves_a_whole_batch() -> None:
     module, features, style = fusion(), content_features(3), style_code(1)
     statistics = [feature_statistics(level) for level in features]
