@@ -18,7 +18,7 @@ from nst.style_code import StyleCode
 
 STRIDES = (1, 2, 4, 8)
 CONTRAST = 4.0  # gives pictures a deviation near 1, like features
-BORDER = 32  # pixels, a multiple of 8: what zero padding does to a border stays in the part that is cut off
+BORDER = 8  # pixels, a multiple of 8: training sees it too, so little of what zero padding does is left inside
 DEVIATION_OFFSET = math.log(math.expm1(1.0))  # softplus of it is 1: the deviation where the MLP says 0
 COLOR_MIXTURES = 6  # entries of a 3×3 matrix off its diagonal
 FEATURE_EPSILON = 1e-3  # added to the features' variance: a channel that hardly fires is not scaled up a hundredfold

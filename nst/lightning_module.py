@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from nst.base_network import BaseNetwork
 from nst.encoder_contract import Encoder, same_features
 from nst.fusion import Alpha
+from nst.images import crop, pad_to_multiple
 from nst.losses import IDENTITY_TERMS, LossFeatures, LossInputs, LossValues, SelectedLossFeatures, StyleTransferLoss
 from nst.statistics import Statistics
 from nst.style_code import StyleCode
@@ -52,7 +53,16 @@ class EncodedPictures:
     def content_features(self) -> list[Tensor]:
         if self._content_layers:
             return [self._maps[layer] for layer in self._content_layers]
-        return self._network.encode_content(self.pictures)
+        extended, _ = pad_to_multiple(self.pictures, self._network.stride, self.border)
+        return self._network.encode_content(extended)
+
+    @property
+    def border(self) -> int:
+        """Pixels by which the content features go beyond the pictures, as when a model is used.
+
+        (None where the loss network's pass gives them: that would be a pass of its own for a thin frame.)
+        """
+        return 0 if self._content_layers else self._network.border
 
     @cached_property
     def style_code(self) -> StyleCode:
@@ -135,12 +145,7 @@ class StyleTransferModule(pl.LightningModule):
         size = len(batch["content"])
         contents = torch.arange(size).repeat(styles_per_content)
         styles = torch.cat([torch.arange(size).roll(-shift) for shift in range(styles_per_content)])
-        output = self.network.decode(
-            [level[contents] for level in content.content_features],
-            style.style_code[styles],
-            self.alpha,
-            [Statistics(s.mean[contents], s.std[contents]) for s in content.content_statistics],
-        )
+        output = self._decode(content, contents, style.style_code[styles], self.alpha)
         features = self._loss_features(output)
         content_target = SelectedLossFeatures(content.loss_features, contents)
         style_target = SelectedLossFeatures(style.loss_features, styles)
@@ -153,6 +158,13 @@ class StyleTransferModule(pl.LightningModule):
             inputs.original_features = self._originals_features(content.loss_features, style.loss_features)
             inputs.reconstruction_features = self._loss_features(inputs.reconstructions)
         return output, self.loss(inputs)
+
+    def _decode(self, content: EncodedPictures, chosen: Tensor | slice, style: StyleCode, alpha: Alpha) -> Tensor:
+        """The chosen contents, painted."""
+        features = [level[chosen] for level in content.content_features]
+        statistics = [Statistics(s.mean[chosen], s.std[chosen]) for s in content.content_statistics]
+        output = self.network.decode(features, style, alpha, statistics)
+        return crop(output, (content.pictures.shape[2], content.pictures.shape[3]), content.border)
 
     def _loss_features(self, pictures: Tensor) -> LossFeatures:
         return self.loss.wrap(self.loss.network.features(pictures, self.loss.layers))
@@ -168,9 +180,7 @@ class StyleTransferModule(pl.LightningModule):
         originals, results = [], []
         first = slice(0, self.identity_samples)
         for pictures, alpha in ((content, 0.0), (style, self.alpha)):
-            features = [level[first] for level in pictures.content_features]
-            statistics = [Statistics(s.mean[first], s.std[first]) for s in pictures.content_statistics]
-            results.append(self.network.decode(features, pictures.style_code[first], alpha, statistics))
+            results.append(self._decode(pictures, first, pictures.style_code[first], alpha))
             originals.append(pictures.pictures[first])
         return torch.cat(originals), torch.cat(results)
 

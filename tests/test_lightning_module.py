@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from typing import Any
 
 import pytest
 import torch
 
-from nst.base_network import BaseNetwork
+from nst.base_network import BaseNetwork, Region
 from nst.lightning_module import StyleTransferModule
 from nst.losses import StyleTransferLoss
 from nst.networks import build
+from nst.tiling import render
 
 LAYERS = ["relu1_1", "relu2_1", "relu3_1"]
 ENCODER = {"name": "vgg19", "layers": LAYERS}
@@ -52,6 +54,7 @@ def batch() -> dict[str, torch.Tensor]:
 def test_sharing_the_loss_network_s_pass_changes_nothing(make: Any, batch: dict[str, torch.Tensor]) -> None:
     module = module_of(make())
     assert module.network.style_encoder in module._shared
+    module.network.border = 0  # the pass that is shared has none
     shared_output, shared = module.stylize_and_measure(batch)
     module._shared = []
     output, separate = module.stylize_and_measure(batch)
@@ -71,6 +74,17 @@ def test_several_styles_a_content_are_the_mean_of_their_pairs(make: Any, batch: 
         assert float(both.raw[name]) == pytest.approx(mean, rel=1e-4), name
 
 
+def test_a_network_of_its_own_encoder_is_trained_on_what_it_paints_when_used(batch: dict[str, torch.Tensor]) -> None:
+    module = module_of(fast())
+    assert module.network.border > 0
+    batch = {name: pictures[..., :48] for name, pictures in batch.items()}  # fits the strides with the border
+    output, _ = module.stylize_and_measure(batch)
+    for picture, style, painted in zip(batch["content"], batch["style"], output, strict=True):
+        regions = [Region(module.network.encode_style(style[None]))]
+        used = render(module.network, picture[None], regions, 1.0, "off", contextlib.nullcontext)
+        assert torch.allclose(used[0], painted.clamp(0, 1), atol=1e-4)
+
+
 def test_an_encoder_that_is_trained_or_differs_is_not_shared() -> None:
     trained = module_of(multiscale(trainable_from="conv3_1"))
     assert trained._shared == [trained.network.style_encoder]
@@ -83,6 +97,7 @@ def test_the_identity_term_reconstructs_content_at_alpha_zero_and_styles_in_thei
 ) -> None:
     module = module_of(fast(), identity_samples=1)
     network, first = module.network, {name: pictures[:1] for name, pictures in batch.items()}
+    network.border = 0
     results = [
         network(first["content"], first["style"], alpha=0.0),
         network(first["style"], network.encode_style(first["style"]), alpha=1.0),
