@@ -92,7 +92,7 @@ def build_module(cfg: DictConfig) -> StyleTransferModule:
     return StyleTransferModule(
         network=build(model),
         loss=StyleTransferLoss(**loss),
-        optimizer=instantiate(cfg.optimizer),
+        optimizer=instantiate(cfg.optimizer, _convert_="all"),  # plain lists: its options go into checkpoints
         scheduler=instantiate(cfg.scheduler) if cfg.scheduler else None,
         config=plain,
         **cfg.module,

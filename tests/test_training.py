@@ -84,6 +84,15 @@ def test_the_average_is_what_a_checkpoint_gives_and_the_raw_weights_are_what_tra
     assert not torch.equal(checkpoint["state_dict"][name], checkpoint["averaged_state_dict"][name])
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_run_of_another_optimizer_is_resumed(composed: Compose, tmp_path: Path, optimizer: str) -> None:
+    options = [f"optimizer={optimizer}", "trainer.val_check_interval=2", "callbacks.last.every_n_train_steps=2"]
+    train(composed("trainer.max_steps=2", *options))
+    train(composed("trainer.max_steps=4", "ckpt_path=last", *options))
+    assert set(losses_by_step(newest_run(tmp_path))) == {2, 3}
+    assert Stylizer.from_checkpoint(newest_run(tmp_path) / "model.safetensors")
+
+
 def test_a_run_killed_in_mid_epoch_and_resumed_logs_the_losses_of_one_never_stopped(
     composed: Compose, tmp_path: Path
 ) -> None:
