@@ -1,4 +1,4 @@
-"""Muon: steps of the same size in every direction of a weight matrix."""
+"""Muon: steps of the same size in every direction of a convolution's kernel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # a x + b x³ + c x⁵, five times, brings singular values of (0, 1] near 1
-SMALLEST_SIDE = 16  # of a matrix; below it, and for biases, Adam's steps are taken
+SMALLEST_SIDE = 16  # of a kernel as a matrix; smaller ones take Adam's steps
 ADAM_ROOT_MEAN_SQUARE = 0.2  # of Adam's usual step over its learning rate (Liu et al. 2025)
 
 
@@ -27,10 +27,11 @@ def orthogonalize(matrix: Tensor, iterations: int = 5) -> Tensor:
 
 
 class Muon(Optimizer):
-    """Momentum orthogonalised by Newton–Schulz iterations (Jordan et al. 2024) for matrices and kernels; Adam for the rest.
+    """Momentum orthogonalised by Newton–Schulz iterations (Jordan et al. 2024) for kernels of convolutions; Adam for the rest.
 
     A kernel ``(O, I, h, w)`` counts as a matrix ``(O, I·h·w)``. Steps are scaled to the size that Adam's have at the same
-    learning rate (Liu et al. 2025), so that one learning rate serves both.
+    learning rate (Liu et al. 2025), so that one learning rate serves both. Linear layers are left to Adam: the statistics of
+    styles that some of them read have a large common mean, of which an orthogonal step makes too much.
 
     Args:
         params: parameters or groups of them.
@@ -64,8 +65,8 @@ class Muon(Optimizer):
                 if parameter.grad is None:
                     continue
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                matrix = parameter.ndim >= 2 and min(parameter.flatten(1).shape) >= SMALLEST_SIDE
-                step = self._orthogonal_step if matrix else self._adam_step
+                kernel = parameter.ndim > 2 and min(parameter.flatten(1).shape) >= SMALLEST_SIDE
+                step = self._orthogonal_step if kernel else self._adam_step
                 parameter.sub_(step(parameter, group), alpha=group["lr"])
         return loss
 

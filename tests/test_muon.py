@@ -1,4 +1,4 @@
-"""Muon: orthogonal steps of Adam's size for matrices, Adam itself for the rest."""
+"""Muon: orthogonal steps of Adam's size for kernels, Adam itself for the rest."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def test_a_step_of_a_kernel_has_the_size_of_adam_at_the_same_learning_rate() -> 
     assert float(kernel.detach().square().mean().sqrt()) == pytest.approx(0.2e-2, rel=0.25)
 
 
-def test_vectors_and_thin_matrices_take_the_steps_of_adam() -> None:
-    start = [torch.randn(12), torch.randn(3, 40)]
+def test_vectors_matrices_and_thin_kernels_take_the_steps_of_adam() -> None:
+    start = [torch.randn(12), torch.randn(20, 40), torch.randn(3, 8, 3, 3)]
     ours, theirs = ([nn.Parameter(tensor.clone()) for tensor in start] for _ in range(2))
     muon, adam = Muon(ours, lr=1e-2, betas=(0.9, 0.99)), torch.optim.Adam(theirs, lr=1e-2, betas=(0.9, 0.99))
     for _ in range(5):
