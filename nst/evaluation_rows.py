@@ -94,7 +94,7 @@ def _read_square(path: Path, size: int) -> Image.Image:
 def _models(cfg: DictConfig) -> list[Row]:
     alphas = _plain(cfg.alpha)
     rows = []
-    for name, source in _named(cfg.ckpt).items():
+    for name, source in named_models(cfg.ckpt).items():
         stylizer = Stylizer.from_checkpoint(source, device=cfg.device, precision=cfg.precision)
         for alpha in alphas if isinstance(alphas, list) else [alphas]:
             rows.append(_model(name, stylizer, alpha))
@@ -111,7 +111,7 @@ def _model(name: str, stylizer: Stylizer, alpha: float) -> Row:
     return Row(name, paint, prepare, alpha=float(alpha))
 
 
-def _named(ckpt: Any) -> dict[str, str]:
+def named_models(ckpt: Any) -> dict[str, str]:
     """Models by the name of their row: as given, or else the bundled name or the file's."""
     plain = _plain(ckpt)
     if isinstance(plain, Mapping):

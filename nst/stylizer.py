@@ -89,7 +89,7 @@ class Stylizer:
             self.network.require_own(style)
             return style.to(self.device)
         with self.autocast():
-            return self.network.encode_style(self._place(_style_picture(style, style_size, recolor)))
+            return self.network.encode_style(self._place(style_picture(style, style_size, recolor)))
 
     @torch.inference_mode()
     def __call__(
@@ -150,7 +150,7 @@ class Stylizer:
             if weights is not None or masks is not None:
                 raise UserError("mask says what goes where by itself: give neither weights nor masks with it.")
             check_mask(mask, len(_as_list(style)))
-            pictures = [_style_picture(one, style_size, recolor) for one in _as_list(style)]
+            pictures = [style_picture(one, style_size, recolor) for one in _as_list(style)]
             regions = matched_regions(as_float(batch), pictures, mask, self._encode_region)
         output = render(self.network, batch, regions, alpha, tile, self.autocast)
         if preserve_color == "luminance":
@@ -223,7 +223,8 @@ def _as_list(style: Style | Sequence[Style]) -> list[Style]:
     return list(style) if isinstance(style, list | tuple) else [style]  # type: ignore[list-item]
 
 
-def _style_picture(style: Style, style_size: int | None, recolor: Callable[[Tensor], Tensor] | None) -> Tensor:
+def style_picture(style: Style, style_size: int | None, recolor: Callable[[Tensor], Tensor] | None) -> Tensor:
+    """A style as networks see it: ``(1, 3, H, W)`` float32 in [0, 1], scaled down to ``style_size``, then recoloured."""
     if isinstance(style, StyleCode) or (isinstance(style, str | Path) and str(style).endswith(".safetensors")):
         raise UserError("mask looks at regions of the style picture: give a picture, not a style code.")
     batch, _ = to_batch(style, "style")
