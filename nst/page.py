@@ -46,7 +46,7 @@ def build(cfg: DictConfig, folder: Path) -> Any:
     Raises:
         UserError: gradio is not installed, or a model is wrong.
     """
-    # Read by gradio; the second when components are made.
+    # Read by gradio, when it is imported and when components are made.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     try:
