@@ -13,6 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from nst.checkpoints import bundled_models
 from nst.errors import UserError
 from nst.evaluation_rows import named_models
 from nst.painter import Painter
@@ -58,7 +59,7 @@ def build(cfg: DictConfig, folder: Path) -> Any:
 
     models = {
         name: Stylizer.from_checkpoint(source, device=cfg.device, precision=cfg.precision)
-        for name, source in named_models(cfg.ckpt).items()
+        for name, source in named_models(list(bundled_models()) if cfg.ckpt is None else cfg.ckpt).items()
     }
     if not models:
         raise UserError("ckpt names no model: give one, as in ckpt=fast.")

@@ -77,6 +77,7 @@ def lay_out(models: list[str]) -> Components:
         for number, color in enumerate(BRUSHES, start=1)
     ]
     examples = _examples(photograph, styles[0]) if samples else None
+    thumbnails = [limit_longer_side(read_image(path), THUMBNAIL) for path in samples]
     weights, galleries = [], []
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
@@ -86,7 +87,7 @@ def lay_out(models: list[str]) -> Components:
                     with gr.Tab(f"Style {number}", elem_id=f"tab{number}", render_children=True):
                         style.render()
                         if samples:
-                            galleries.append(_gallery(samples, f"samples{number}"))
+                            galleries.append(_gallery(thumbnails, f"samples{number}"))
                         weights.append(gr.Slider(0, 1, 1, step=0.05, label="Weight in a mix"))
             with gr.Accordion("Brush: which style goes where", open=False, elem_id="brush"):
                 gr.HTML("Red paints style 1, blue style 2, yellow style 3.")
@@ -143,10 +144,10 @@ def _examples(photograph: Any, style: Any) -> Any:
     return gr.Examples(pairs, [photograph, style], example_labels=list(EXAMPLES), elem_id="examples")
 
 
-def _gallery(samples: list[Path], name: str) -> Any:
+def _gallery(thumbnails: list[Any], name: str) -> Any:
     """Thumbnails to take a style from."""
     return gr.Gallery(
-        [limit_longer_side(read_image(path), THUMBNAIL) for path in samples],
+        thumbnails,
         show_label=False,
         columns=6,
         height=150,

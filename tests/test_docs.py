@@ -159,6 +159,21 @@ def test_a_check_of_pictures_runs(command: str, workplace: Path) -> None:
     assert prepare_data(composed(command)) == {}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("command", scripts("demo"))
+def test_a_page_command_makes_its_page(command: str, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would serve until it is interrupted; tests/test_page.py does that."""
+    pytest.importorskip("gradio")
+    from nst.page import build
+
+    for variable in ("GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED"):
+        monkeypatch.setenv(variable, "")  # build sets them; they are as before after the test
+    cfg = composed(command)
+    page = build(cfg, workplace / "folder")
+    choices = next(block.choices for block in page.blocks.values() if getattr(block, "elem_id", None) == "model")
+    assert [name for name, _ in choices] == list(cfg.ckpt or ["fast", "vgg19"])
+
+
 PYTHON = [(path, code) for path in DOCUMENTS for code in blocks(path, "python")]
 
 
