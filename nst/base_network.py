@@ -42,6 +42,7 @@ class BaseNetwork(nn.Module):
     Subclasses set the fields and implement :meth:`encode_content`, :meth:`decode` and :meth:`decode_regions`.
 
     Attributes:
+        config: what :func:`nst.networks.build` made it from; empty for a network made by hand.
         content_encoder: pretrained encoder of the content, if there is one …
         content_layers: … and which of its layers are the content features.
         style_layers: layers a StyleCode must have, shallow to deep.
@@ -55,6 +56,7 @@ class BaseNetwork(nn.Module):
             seen (``[1.0]``; ``[1.0, 0.5]`` adds a half-size look).
     """
 
+    config: Mapping[str, Any] = {}
     content_encoder: Encoder | None
     content_layers: tuple[str, ...] = ()
     style_layers: tuple[str, ...]

@@ -115,6 +115,8 @@ def build(config: Mapping[str, Any]) -> BaseNetwork:
     if name not in NETWORKS:
         raise UserError(f"unknown model architecture {name!r}: choose from {', '.join(NETWORKS)}.")
     try:
-        return NETWORKS[name](**options)
+        network = NETWORKS[name](**options)
     except TypeError as error:
         raise UserError(f"model config does not fit architecture {name!r}: {error}.") from None
+    network.config = dict(config)
+    return network

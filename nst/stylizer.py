@@ -50,14 +50,37 @@ class Stylizer:
         self.dtype = torch.bfloat16 if fast or precision == "bfloat16" else torch.float32
 
     @classmethod
-    def from_pretrained(cls, name: str = "vgg19", **options: Any) -> Stylizer:
-        """A bundled model by name; ``options`` as for the class."""
-        return cls(load_model(name), **options)
+    def from_pretrained(cls, source: str | Path = "vgg19", revision: str | None = None, **options: Any) -> Stylizer:
+        """A bundled model by name, a folder of :meth:`save_pretrained`, or a repository of Hugging Face's hub.
+
+        Args:
+            source: as said; ``owner/name`` is looked for on the hub (extra ``hub``) unless a folder of that name is here.
+            revision: branch, tag or commit of a repository on the hub.
+            options: as for the class.
+
+        Raises:
+            UserError: there is no such model, or it is something else.
+        """
+        from nst.sharing import located  # late: only models of others need it
+
+        return cls(load_model(located(source, revision)), **options)
 
     @classmethod
     def from_checkpoint(cls, path: str | Path, **options: Any) -> Stylizer:
-        """A model that ``train.py`` wrote: a Lightning checkpoint or a ``.safetensors`` file."""
+        """A model that ``train.py`` wrote: a Lightning checkpoint or a ``.safetensors`` file; a folder or name as well."""
         return cls(load_model(path), **options)
+
+    def save_pretrained(self, folder: str | Path, **options: Any) -> Path:
+        """Write ``model.safetensors``, ``config.json`` and a model card: :func:`nst.sharing.save_pretrained`."""
+        from nst.sharing import save_pretrained
+
+        return save_pretrained(self.network, folder, **options)
+
+    def push_to_hub(self, repo_id: str, **options: Any) -> str:
+        """Upload the same to Hugging Face's hub: :func:`nst.sharing.push_to_hub`."""
+        from nst.sharing import push_to_hub
+
+        return push_to_hub(self.network, repo_id, **options)
 
     @torch.inference_mode()
     def encode_style(

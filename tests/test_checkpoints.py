@@ -123,7 +123,7 @@ def test_bundled_models_are_read_by_name(
     (tmp_path / "no_model.md").write_text("# A card alone")
     assert list(bundled_models()) == ["tiny"]
     assert load_model("tiny").fusion.layers == network.fusion.layers
-    with pytest.raises(UserError, match=r"model 'large' does not exist: give a file or a bundled name \(tiny\)"):
+    with pytest.raises(UserError, match=r"model 'large' does not exist: give a file, a folder or a bundled name \(tiny\)"):
         load_model("large")
 
 
@@ -200,9 +200,10 @@ def test_a_file_cut_off_is_refused(network: StyleTransferNetwork, tiny_config: d
 
 
 def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
-    for path in (tmp_path / "missing.ckpt", tmp_path):
-        with pytest.raises(UserError, match=f"model '{path}' does not exist"):
-            read_model(path)
+    with pytest.raises(UserError, match=f"model '{tmp_path / 'missing.ckpt'}' does not exist"):
+        read_model(tmp_path / "missing.ckpt")
+    with pytest.raises(UserError, match=f"folder '{tmp_path}' is not a model of nst: it has no model.safetensors"):
+        read_model(tmp_path)
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

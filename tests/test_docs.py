@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from films import panned, write_film
+from hub import LocalHub
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
@@ -134,9 +135,11 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         labels.paste("blue", (0, 0, size[0] // 2, size[1]))
         labels.save(f"{name}_labels.png")
     shutil.copy(bundled_models()["vgg19"], "model.safetensors")
+    Stylizer.from_pretrained("fast").save_pretrained("my_model")
     write_film(Path("clip.mp4"), panned(3), sound="aac")
     frames = [Image.fromarray(frame) for frame in panned(3)]
     frames[0].save("animation.gif", save_all=True, append_images=frames[1:], duration=40)
+    LocalHub(tmp_path / "hub", monkeypatch)
     return tmp_path
 
 
