@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from functools import lru_cache
@@ -44,7 +45,10 @@ def evaluate(cfg: DictConfig) -> list[dict[str, Any]]:
     """
     if cfg.size < MINIMUM_SIDE:
         raise UserError(f"size={cfg.size} is too small for the metrics: give at least {MINIMUM_SIDE}.")
-    pairs = choose_pairs(_sources(cfg, "content"), _sources(cfg, "style"), cfg.limit)
+    contents, styles = _sources(cfg, "content"), _sources(cfg, "style")
+    pairs = choose_pairs(contents, styles, cfg.limit, cfg.pairs)
+    if not_met := left_out(pairs, contents, styles):
+        print(f"{not_met}: pairs=spread meets more of them")
     if cfg.save_pictures or cfg.outputs:
         _require_names(pairs)
     rows = build_rows(cfg, pairs)
@@ -78,16 +82,50 @@ def evaluate(cfg: DictConfig) -> list[dict[str, Any]]:
     return results
 
 
-def choose_pairs(contents: Sequence[Source], styles: Sequence[Source], limit: int | None) -> list[Pair]:
-    """Every content with every style, content by content; or ``limit`` of them, evenly spread: of 800, 100 are 0, 8, 16, …
+def choose_pairs(
+    contents: Sequence[Source], styles: Sequence[Source], limit: int | None, order: str = "strided"
+) -> list[Pair]:
+    """Every content with every style, content by content; or ``limit`` of them.
+
+    Args:
+        contents, styles: in the order of their names.
+        limit: number of pairs; ``None`` or a larger one than there are: all.
+        order: ``strided`` takes every n-th pair of all, of 800 and for 100: 0, 8, 16, …, which of 40 styles are five.
+            ``spread`` lets no content and no style occur more than once more often than another.
 
     Raises:
-        UserError: a limit below 1.
+        UserError: a limit below 1 or an unknown order.
     """
     if limit is not None and limit < 1:
         raise UserError(f"limit={limit}: give the number of pairs, at least 1, or null for all.")
-    pairs = [(content, style) for content in contents for style in styles]
-    return [pairs[index] for index in _evenly(len(pairs), len(pairs) if limit is None else limit)]
+    if order not in ("strided", "spread"):
+        raise UserError(f"pairs={order!r}: choose strided or spread.")
+    count = len(contents) * len(styles)
+    wanted = count if limit is None else min(limit, count)
+    if order == "spread":
+        chosen = _diagonals(len(contents), len(styles), wanted)
+    else:
+        chosen = [divmod(index, len(styles)) for index in _evenly(count, wanted)]
+    return [(contents[content], styles[style]) for content, style in chosen]
+
+
+def left_out(pairs: Sequence[Pair], contents: Sequence[Source], styles: Sequence[Source]) -> str | None:
+    """A line that says how few pictures the pairs are of, if as many pairs could be of more."""
+    met = [len({pair[kind] for pair in pairs}) for kind in (0, 1)]
+    if met == [min(len(pairs), len(contents)), min(len(pairs), len(styles))]:
+        return None
+    return f"{len(pairs)} pairs are of {met[0]} of {len(contents)} contents and {met[1]} of {len(styles)} styles"
+
+
+def _diagonals(contents: int, styles: int, wanted: int) -> list[tuple[int, int]]:
+    """Cells of a grid, walked along its diagonals: each row and each column as often as any other, but for one.
+
+    Both indices step on together and wrap round. That returns to its start after their least common multiple of cells, and
+    each time it does the walk goes on one column further.
+    """
+    rows, columns = _evenly(contents, wanted), _evenly(styles, wanted)  # of few pairs, pictures from the whole list
+    around = math.lcm(len(rows), len(columns))
+    return sorted((rows[k % len(rows)], columns[(k + k // around) % len(columns)]) for k in range(wanted))
 
 
 class _Bench:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from nst.checkpoints import save_model
 from nst.errors import UserError
-from nst.evaluation import choose_pairs, evaluate
+from nst.evaluation import choose_pairs, evaluate, left_out
 from nst.evaluation_report import print_table
 from nst.evaluation_rows import Source, square
 from nst.metrics import PairMetrics
@@ -75,6 +75,26 @@ def test_limit_takes_every_eighth_of_800_pairs() -> None:
     assert choose_pairs(contents, styles, 100) == everything[::8]
     assert choose_pairs(contents, styles, 5000) == everything
     assert len(choose_pairs(contents, styles, 7)) == 7
+
+
+@pytest.mark.parametrize("limit", [1, 7, 20, 33, 40, 100, 200, 799])
+@pytest.mark.parametrize(("rows", "columns"), [(20, 40), (7, 12), (30, 30), (41, 20)])
+def test_spread_pairs_meet_every_content_and_style_equally_often(limit: int, rows: int, columns: int) -> None:
+    contents, styles = sources(*map(str, range(rows))), sources(*map(str, range(columns)))
+    pairs = choose_pairs(contents, styles, limit, "spread")
+    assert len(set(pairs)) == len(pairs) == min(limit, rows * columns)
+    for kind, pictures in enumerate((contents, styles)):
+        times = [sum(pair[kind] == picture for pair in pairs) for picture in pictures]
+        assert max(times) - min(times) <= 1
+    assert [pair[0] for pair in pairs] == sorted((pair[0] for pair in pairs), key=contents.index)  # read once each
+
+
+def test_pairs_that_miss_styles_say_so() -> None:
+    contents, styles = sources(*map(str, range(20))), sources(*map(str, range(40)))
+    strided, spread = (choose_pairs(contents, styles, 100, order) for order in ("strided", "spread"))
+    assert left_out(strided, contents, styles) == "100 pairs are of 20 of 20 contents and 5 of 40 styles"
+    assert left_out(spread, contents, styles) is None
+    assert left_out(choose_pairs(contents, styles, 1), contents, styles) is None
 
 
 def test_pictures_are_resized_by_their_shorter_side_and_cut_from_the_middle() -> None:
@@ -202,6 +222,7 @@ def test_peak_memory_sees_what_was_there_for_a_moment() -> None:
     [
         (["size=16"], "size=16 is too small"),
         (["limit=0"], "limit=0"),
+        (["pairs=random"], "pairs='random': choose strided or spread"),
         (["metrics_precision=float8"], "metrics_precision='float8': choose"),
         (["content=/nowhere"], "no such file or folder"),
         (["ckpt=nobody"], "model 'nobody' does not exist"),
