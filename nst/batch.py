@@ -2,46 +2,42 @@
 
 from __future__ import annotations
 
-import glob
-import itertools
+import logging
 import sys
 import time
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from nst.batch_plan import Job, find_styles, plan
 from nst.errors import UserError
-from nst.images import find_images, read_image, write_image
+from nst.images import read_image, write_image
 from nst.samples import sample_content, sample_style
+from nst.style_code import StyleCode
 from nst.stylizer import Stylizer
 from nst.video_batch import is_film, stylize_film
 
+log = logging.getLogger(__name__)
 WAITING = 2  # results that may wait for the disk
-
-
-@dataclass(frozen=True)
-class Job:
-    """One picture to stylize."""
-
-    content: Path
-    output: Path
+OPTIONS = ("size", "max_size", "preserve_color", "tile", "weights", "masks", "mask", "style_size")
 
 
 @dataclass
 class Outcome:
     """What became of a batch."""
 
-    written: list[Path]
-    skipped: list[Path]
-    failed: dict[Path, str]
+    written: list[Path] = field(default_factory=list)
+    skipped: list[Path] = field(default_factory=list)
+    failed: list[tuple[Path, str]] = field(default_factory=list)  # content and reason of each picture not made
 
 
 def stylize(cfg: DictConfig) -> Outcome:
@@ -52,58 +48,129 @@ def stylize(cfg: DictConfig) -> Outcome:
     Raises:
         UserError: the model, a style, a value or a single content picture is wrong.
     """
-    content, style = _contents(cfg), _styles(cfg)
+    content, styles = str(cfg.content or sample_content()), _styles(cfg)
+    distributed = cfg.get("trainer") is not None
     if is_film(content, cfg.output, cfg.first_frame):
         if cfg.mask is not None:
             raise UserError(f"mask belongs to one picture, and {content} is a film: use masks, one a style.")
-        return Outcome([stylize_film(cfg, content, style)], [], {})
+        if cfg.pairing != "mix" or distributed:
+            raise UserError(f"{content} is one film: pairing and trainer are for pictures.")
+        return Outcome([stylize_film(cfg, content, styles)])
     if cfg.schedule is not None:
         raise UserError(f"schedule changes the style over the time of a film, and {content} is none: use weights.")
-    jobs = plan(content, cfg.output, cfg.output_dir)
-    stylizer = Stylizer.from_checkpoint(cfg.ckpt, device=cfg.device, precision=cfg.precision)
-    options: dict[str, Any] = {
-        "alpha": _plain(cfg.alpha),
-        "size": cfg.size,
-        "max_size": cfg.max_size,
-        "preserve_color": cfg.preserve_color,
-        "tile": cfg.tile,
-        "weights": _plain(cfg.weights),
-        "masks": _plain(cfg.masks),
-        "mask": _plain(cfg.mask),
-        "style_size": cfg.style_size,
-        "style": style,
-    }
-    # Not where the style depends on each content's colours or regions.
-    if cfg.preserve_color != "histogram" and cfg.mask is None:
-        options["style"] = [stylizer.encode_style(one, style_size=cfg.style_size) for one in style]
-    outcome = Outcome([], [], {})
-    todo = []
-    for job in jobs:
-        if cfg.output is None and len(jobs) > 1 and job.output.exists() and not cfg.overwrite:
-            outcome.skipped.append(job.output)
-        else:
-            todo.append(job)
-    with ThreadPoolExecutor(max_workers=1) as writer, _bar(len(jobs)) as bar:
+    if cfg.pairing != "mix" and cfg.weights is not None:
+        raise UserError(f"weights mix several styles in one picture: leave them out, or pairing={cfg.pairing}.")
+    if distributed and cfg.device is not None:
+        raise UserError("trainer sets the devices: use trainer.accelerator and trainer.devices instead of device.")
+    jobs = plan(content, styles, cfg.output, cfg.output_dir, cfg.pairing, _plain(cfg.alpha))
+    stylizer = Stylizer.from_checkpoint(cfg.ckpt, device="cpu" if distributed else cfg.device, precision=cfg.precision)
+    options = {name: _plain(cfg[name]) for name in OPTIONS}
+    keep_there = cfg.output is None and len(jobs) > 1 and not cfg.overwrite
+    skipped = [job for job in jobs if keep_there and job.output.exists()]
+    todo = [job for job in jobs if not (keep_there and job.output.exists())]
+    batch = Batch(stylizer, options, cfg.quality, alone=len(jobs) == 1 and not distributed)
+    batch.outcome.skipped += [job.output for job in skipped]
+    if cfg.pairing == "mix":
+        batch.styles(jobs[0])  # a mistake in what all need ends the batch before it begins
+    if distributed:
+        from nst.batch_processes import predict  # late: imports Lightning
+
+        return predict(cfg, batch, todo)
+    with _bar(len(jobs)) as bar:
         task = bar.add_task("", total=len(todo), rate="")
         began = time.perf_counter()
-        waiting: deque[tuple[Job, Future[Path]]] = deque()
-        for done, (job, picture) in enumerate(_read_ahead(todo, cfg.max_pixels, cfg.first_frame)):
+        for done, (job, image) in enumerate(_read_ahead(todo, cfg.max_pixels, cfg.first_frame)):
             if done:
                 bar.update(task, completed=done, rate=f"{done / (time.perf_counter() - began):.2f} pictures/s")
-            start = time.perf_counter()
-            try:
-                result = stylizer(picture.result(), **options)
-            except UserError as error:
-                _failed(outcome, job, error, alone=len(jobs) == 1)
-                continue
-            seconds = time.perf_counter() - start
-            print(f"{job.output}  {result.width}×{result.height}  {seconds:.2f} s", flush=True)
-            waiting.append((job, writer.submit(write_image, result, job.output, quality=cfg.quality)))
-            if len(waiting) > WAITING:
-                _finish(outcome, *waiting.popleft(), alone=len(jobs) == 1)
-        for job, written in waiting:
-            _finish(outcome, job, written, alone=len(jobs) == 1)
-    return outcome
+            batch.paint(job, image)
+        return batch.finish()
+
+
+class Batch:
+    """Paints pictures one after the other; a result is written while the next one is computed.
+
+    Args:
+        stylizer: what paints.
+        options: for every call of it.
+        quality: of :func:`nst.images.write_image`.
+        alone: there is one picture; what is wrong with it is raised, where it would be noted in the outcome.
+    """
+
+    def __init__(self, stylizer: Stylizer, options: Mapping[str, Any], quality: int, alone: bool) -> None:
+        self.stylizer, self.outcome = stylizer, Outcome()
+        self._options, self._quality, self._alone = dict(options), quality, alone
+        self._codes: dict[str, StyleCode] = {}
+        self._writer: ThreadPoolExecutor | None = None
+        self._waiting: deque[tuple[Job, Future[Path]]] = deque()
+
+    def styles(self, job: Job) -> Sequence[str | StyleCode]:
+        """A picture's styles, each encoded once for all pictures, unless it depends on their colours or regions."""
+        if self._options["preserve_color"] == "histogram" or self._options["mask"] is not None:
+            return job.styles
+        for style in job.styles:
+            if style not in self._codes:
+                self._codes[style] = self.stylizer.encode_style(style, style_size=self._options["style_size"])
+        return [self._codes[style] for style in job.styles]
+
+    def paint(self, job: Job, content: Image.Image | BaseException) -> None:
+        """Make one picture of its decoded content (or of what was wrong with that), and print its line."""
+        start = time.perf_counter()
+        try:
+            if isinstance(content, BaseException):
+                raise content
+            result = self.stylizer(content, list(self.styles(job)), job.alpha, **self._options)
+        except Exception as error:  # whatever it is, the other pictures are not to blame
+            self._failed(job, error)
+            return
+        seconds = time.perf_counter() - start
+        print(f"{job.output}  {result.width}×{result.height}  {seconds:.2f} s", flush=True)
+        self._writer = self._writer or ThreadPoolExecutor(max_workers=1)
+        self._waiting.append((job, self._writer.submit(write_image, result, job.output, quality=self._quality)))
+        if len(self._waiting) > WAITING:
+            self._written()
+
+    def finish(self) -> Outcome:
+        """Wait for the last pictures to be written."""
+        while self._waiting:
+            self._written()
+        if self._writer is not None:
+            self._writer.shutdown()
+            self._writer = None
+        return self.outcome
+
+    def _written(self) -> None:
+        job, path = self._waiting.popleft()
+        try:
+            self.outcome.written.append(path.result())
+        except Exception as error:
+            self._failed(job, error)
+
+    def _failed(self, job: Job, error: Exception) -> None:
+        """A single picture that fails is the user's mistake, or ours; one of a batch is passed over."""
+        if is_out_of_memory(error):
+            error = UserError("not enough memory: set a smaller tile (tile=512) or max_size.")
+        if self._alone:
+            raise error
+        if isinstance(error, UserError):
+            reason = str(error)
+        else:
+            reason = f"unexpected {type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"
+            log.debug("%s", job.content, exc_info=error)  # seen with hydra.verbose=true
+        self.outcome.failed.append((job.content, reason))
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether the system, or the GPU, has no memory left; on a CPU torch raises a plain RuntimeError."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def report(outcome: Outcome) -> int:
+    """Print the end of a batch; returns the exit code: 0, or 1 when pictures failed."""
+    if len(outcome.written) + len(outcome.skipped) + len(outcome.failed) > 1:
+        print(f"{len(outcome.written)} written, {len(outcome.skipped)} there already, {len(outcome.failed)} failed")
+    for path, reason in dict.fromkeys(outcome.failed):  # in a grid a bad content fails in every style
+        print(f"failed: {path}: {reason}", file=sys.stderr)
+    return 1 if outcome.failed else 0
 
 
 def _bar(pictures: int) -> Progress:
@@ -121,99 +188,28 @@ def _bar(pictures: int) -> Progress:
     )
 
 
-def _finish(outcome: Outcome, job: Job, written: Future[Path], alone: bool) -> None:
-    try:
-        outcome.written.append(written.result())
-    except UserError as error:
-        _failed(outcome, job, error, alone)
-
-
-def _failed(outcome: Outcome, job: Job, error: UserError, alone: bool) -> None:
-    """A single picture that fails is the user's mistake; one of a batch is passed over."""
-    if alone:
-        raise error
-    outcome.failed[job.content] = str(error)
-
-
-def report(outcome: Outcome) -> int:
-    """Print the end of a batch; returns the exit code: 0, or 1 when pictures failed."""
-    if len(outcome.written) + len(outcome.skipped) + len(outcome.failed) > 1:
-        print(f"{len(outcome.written)} written, {len(outcome.skipped)} there already, {len(outcome.failed)} failed")
-    for path, reason in outcome.failed.items():
-        print(f"failed: {path}: {reason}", file=sys.stderr)
-    return 1 if outcome.failed else 0
-
-
-def plan(content: str | Path, output: str | None, output_dir: str) -> list[Job]:
-    """Which files are made of which: sub-folders of a folder or glob are kept below ``output_dir``.
-
-    No two pictures share an output: ``a.jpg`` beside ``a.png`` become ``a.jpg.png`` and ``a.png.png``. What lies in an
-    ``output_dir`` within the content folder is an earlier result, no content.
-
-    Raises:
-        UserError: nothing found, one ``output`` for several pictures, or an output that is one of the contents.
-    """
-    pictures = find_images(content)
-    if output is not None:
-        if len(pictures) > 1:
-            raise UserError(f"output={output!r} is one file but content has {len(pictures)} pictures: use output_dir=.")
-        return [Job(pictures[0], Path(output))]
-    if len(pictures) == 1 and not Path(content).is_dir():
-        return [Job(pictures[0], Path(output_dir) / "stylized.png")]
-    root, results = _root(content), Path(output_dir).resolve()
-    if results != root.resolve():
-        pictures = [path for path in pictures if results not in path.resolve().parents]
-    if not pictures:
-        raise UserError(f"every picture of {content} lies in output_dir={output_dir}: give another output_dir.")
-    names = [path.relative_to(root) for path in pictures]
-    same_stem = Counter(name.with_suffix("") for name in names)
-    jobs = []
-    for path, name in zip(pictures, names, strict=True):
-        written = name.with_suffix(".png") if same_stem[name.with_suffix("")] == 1 else Path(f"{name}.png")
-        jobs.append(Job(path, Path(output_dir) / written))
-    contents = {path.resolve() for path in pictures}
-    for job in jobs:
-        if job.output.resolve() in contents:
-            raise UserError(f"{job.output} is a content picture and would be written over: give another output_dir.")
-    return jobs
-
-
-def _root(content: str | Path) -> Path:
-    """The folder that names are kept from: the content folder, or what comes before the first wildcard of a glob."""
-    path = Path(content)
-    if path.is_dir():
-        return path
-    fixed = itertools.takewhile(lambda part: not glob.has_magic(part), path.parts)
-    return Path(*fixed)
-
-
 def _read_ahead(
     jobs: Sequence[Job], max_pixels: int | None, first_frame: bool
-) -> Iterator[tuple[Job, Future[Image.Image]]]:
-    """Jobs with their decoded pictures; the next one is decoded while the caller works on this one."""
+) -> Iterator[tuple[Job, Image.Image | BaseException]]:
+    """Jobs with their decoded contents, or with what is wrong with them; the next one is decoded while the caller works on this one. Jobs that follow each
+    other share a content."""
     with ThreadPoolExecutor(max_workers=1) as reader:
-
-        def read(job: Job) -> Future[Image.Image]:
-            return reader.submit(read_image, job.content, first_frame=first_frame, max_pixels=max_pixels)
-
-        ahead = read(jobs[0]) if jobs else None
+        pictures: dict[Path, Future[Image.Image]] = {}
         for index, job in enumerate(jobs):
-            current, ahead = ahead, read(jobs[index + 1]) if index + 1 < len(jobs) else None
-            assert current is not None
-            yield job, current
-
-
-def _contents(cfg: DictConfig) -> str:
-    if cfg.content is None:
-        return str(sample_content())
-    return str(cfg.content)
+            near = [one.content for one in jobs[index : index + 2]]
+            pictures = {path: picture for path, picture in pictures.items() if path in near}
+            for path in near:
+                if path not in pictures:
+                    pictures[path] = reader.submit(read_image, path, first_frame=first_frame, max_pixels=max_pixels)
+            picture = pictures[job.content]
+            yield job, picture.exception() or picture.result()
 
 
 def _styles(cfg: DictConfig) -> list[str]:
     if cfg.style is None:
         return [str(sample_style())]
     given: Iterable[Any] = cfg.style if isinstance(cfg.style, ListConfig) else [cfg.style]
-    return [str(style) for style in given]
+    return find_styles(str(style) for style in given)
 
 
 def _plain(value: Any) -> Any:

@@ -65,16 +65,16 @@ _WITHOUT_ALPHA = ("JPEG", "BMP")
 IMAGE_SUFFIXES = tuple(_FORMATS)
 
 
-def find_images(where: str | Path, *, recursive: bool = True) -> list[Path]:
+def find_images(where: str | Path, *, recursive: bool = True, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
     """List picture files.
 
     Args:
         where: a file (taken whatever its suffix), a folder, or a glob such as ``"photos/**/*.jpg"``.
         recursive: look into the folders of a folder, symbolic links included; a glob says so itself with ``**``.
+        suffixes: what names in folders and globs must end in (in either case).
 
     Returns:
-        At least one path, sorted. From folders and globs only names that end in one of ``IMAGE_SUFFIXES`` (in either
-        case) and do not begin with a dot.
+        At least one path, sorted. From folders and globs no names that begin with a dot.
 
     Raises:
         UserError: no such file or folder, or no picture in it.
@@ -91,9 +91,9 @@ def find_images(where: str | Path, *, recursive: bool = True) -> list[Path]:
         files, nothing = [match for match in matches if match.is_file()], f"no picture matches {where}"
     else:
         raise UserError(f"no such file or folder: {path}; check the path")
-    found = sorted(file for file in files if file.suffix.lower() in _FORMATS and not file.name.startswith("."))
+    found = sorted(file for file in files if file.suffix.lower() in suffixes and not file.name.startswith("."))
     if not found:
-        raise UserError(f"{nothing} ({len(files)} other files); give files named {' '.join(IMAGE_SUFFIXES)}")
+        raise UserError(f"{nothing} ({len(files)} other files); give files named {' '.join(suffixes)}")
     return found
 
 

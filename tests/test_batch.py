@@ -1,4 +1,4 @@
-"""Batches: which file becomes which, and what is left when one is killed."""
+"""Batches: pictures that fail, styles that pair up, processes that share, and what is left when one is killed."""
 
 from __future__ import annotations
 
@@ -9,59 +9,168 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
 from PIL import Image
 
-from nst import UserError
-from nst.batch import plan
-from nst.checkpoints import save_model
+from nst import Stylizer, UserError
+from nst.batch import Outcome, report, stylize
+from nst.checkpoints import load_model, save_model
 from nst.networks import build
 
-STYLIZE = Path(__file__).parent.parent / "scripts" / "stylize.py"
+ROOT = Path(__file__).parent.parent
+STYLIZE = ROOT / "scripts" / "stylize.py"
 Write = Callable[..., list[Path]]
 
 
-def outputs(content: str | Path, output_dir: Path) -> list[str]:
-    return sorted(job.output.relative_to(output_dir).as_posix() for job in plan(content, None, str(output_dir)))
+@pytest.fixture
+def model(tiny_config: dict[str, Any], tmp_path: Path) -> Path:
+    """A file of the tiny network, whose output differs from style to style."""
+    network = build(tiny_config)
+    torch.nn.init.normal_(network.decoder.to_picture.weight, std=0.1)
+    return save_model(tiny_config, network.state_dict(), tmp_path / "tiny.safetensors")
 
 
-def test_sub_folders_of_folders_and_globs_are_kept(write_pictures: Write, tmp_path: Path) -> None:
-    write_pictures("in/x/b.jpg", "in/y/b.jpg", "in/c.png")
-    assert outputs(tmp_path / "in", tmp_path / "out") == ["c.png", "x/b.png", "y/b.png"]
-    assert outputs(f"{tmp_path}/in/**/*.jpg", tmp_path / "out") == ["x/b.png", "y/b.png"]
+def config(**keys: object) -> DictConfig:
+    overrides = [f"{key}={value}" for key, value in keys.items()]
+    with initialize_config_dir(str(ROOT / "configs" / "inference"), version_base="1.3"):
+        return compose("stylize", overrides)
 
 
-def test_names_that_differ_in_their_suffix_alone_keep_it(write_pictures: Write, tmp_path: Path) -> None:
-    write_pictures("in/a.jpg", "in/a.png", "in/b.jpg")
-    assert outputs(tmp_path / "in", tmp_path / "out") == ["a.jpg.png", "a.png.png", "b.png"]
+def run_batch(**keys: object) -> Outcome:
+    return stylize(config(**keys))
 
 
-def test_earlier_results_are_no_content(write_pictures: Write, tmp_path: Path) -> None:
-    write_pictures("a.jpg", "out/a.png", "out/more/b.png")
-    assert outputs(tmp_path, tmp_path / "out") == ["a.png"]
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (RuntimeError("a codec\nbroke"), "unexpected RuntimeError: a codec broke"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "not enough memory"),
+        (MemoryError(), "not enough memory"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "not enough memory"),
+    ],
+)
+def test_a_batch_goes_on_past_an_error_of_any_kind_and_names_the_picture(
+    write_pictures: Write, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    error: Exception, line: str,
+) -> None:  # fmt: skip
+    write_pictures("in/a.png", "in/c.png")
+    write_pictures("in/b.png", width=24)
+    paint = Stylizer.__call__
+
+    def fails_at_24(self: Stylizer, content: Image.Image, *arguments: Any, **options: Any) -> Any:
+        if content.width == 24:
+            raise error
+        return paint(self, content, *arguments, **options)
+
+    monkeypatch.setattr(Stylizer, "__call__", fails_at_24)
+    outcome = run_batch(ckpt=model, content=tmp_path / "in", output_dir=tmp_path / "out")
+    assert report(outcome) == 1
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png"]
+    printed = capsys.readouterr().err.strip().splitlines()
+    assert len(printed) == 1 and printed[0].startswith(f"failed: {tmp_path}/in/b.png: {line}")
 
 
-def test_a_content_picture_is_never_written_over(write_pictures: Write, tmp_path: Path) -> None:
-    write_pictures("a.png", "b.jpg")
-    with pytest.raises(UserError, match=r"a\.png is a content picture"):
-        plan(tmp_path, None, str(tmp_path))
+def test_a_batch_goes_on_past_a_picture_that_cannot_be_written(
+    write_pictures: Write, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pictures("in/a.png", "in/b.png", "in/c.png")
+    save = Image.Image.save
+
+    def breaks(self: Image.Image, file: Any, *arguments: Any, **options: Any) -> None:
+        if not (tmp_path / "out" / "a.png").exists():
+            raise SystemError("the encoder broke")
+        save(self, file, *arguments, **options)
+
+    (tmp_path / "out").mkdir()
+    monkeypatch.setattr(Image.Image, "save", breaks)
+    outcome = run_batch(ckpt=model, content=tmp_path / "in", output_dir=tmp_path / "out")
+    assert outcome.written == [] and [path.name for path, _ in outcome.failed] == ["a.png", "b.png", "c.png"]
+    assert outcome.failed[0][1] == "unexpected SystemError: the encoder broke"
 
 
-def test_one_output_for_several_pictures_is_refused(write_pictures: Write, tmp_path: Path) -> None:
-    write_pictures("a.png", "b.jpg")
-    with pytest.raises(UserError, match="2 pictures"):
-        plan(tmp_path, "out.png", "out")
+def test_stopping_a_batch_stops_it(
+    write_pictures: Write, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pictures("in/a.png", "in/b.png")
+
+    def stopped(*arguments: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Stylizer, "__call__", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run_batch(ckpt=model, content=tmp_path / "in", output_dir=tmp_path / "out")
+
+
+def test_a_grid_paints_what_single_calls_paint_and_a_bad_style_costs_its_column_alone(
+    write_pictures: Write, model: Path, tmp_path: Path
+) -> None:
+    contents = write_pictures("in/a.png", "in/x/b.png")
+    styles = write_pictures("styles/one.png", "styles/two.png")
+    (tmp_path / "styles" / "bad.png").write_text("no picture")
+    keys = {"ckpt": model, "content": tmp_path / "in", "style": tmp_path / "styles", "output_dir": tmp_path / "out"}
+    outcome = run_batch(**keys, pairing="grid", alpha="[0.5,1]")
+    assert len(outcome.written) == 8 and len(outcome.failed) == 4
+    assert all("bad.png" in reason for _, reason in outcome.failed)
+    stylizer = Stylizer(load_model(model))
+    seen = []
+    for content, name in zip(contents, ("a", "x/b"), strict=True):
+        for style in styles:
+            for alpha in (0.5, 1.0):
+                made = np.asarray(Image.open(tmp_path / "out" / name / f"{style.stem}_alpha{alpha:g}.png"))
+                assert np.array_equal(made, stylizer(content, style, alpha))
+                seen.append(made.tobytes())
+    assert len(set(seen)) == 8
+    again = run_batch(**keys, pairing="grid", alpha="[0.5,1]")
+    assert len(again.skipped) == 8 and again.written == [] and len(again.failed) == 4
+
+
+def test_zip_paints_each_content_in_its_own_style(write_pictures: Write, model: Path, tmp_path: Path) -> None:
+    contents, styles = write_pictures("in/a.png", "in/b.png"), write_pictures("styles/1.png", "styles/2.png")
+    keys = {"ckpt": model, "content": tmp_path / "in", "style": tmp_path / "styles", "output_dir": tmp_path / "out"}
+    run_batch(**keys, pairing="zip")
+    stylizer = Stylizer(load_model(model))
+    for content, style in zip(contents, styles, strict=True):
+        assert np.array_equal(Image.open(tmp_path / "out" / content.name), stylizer(content, style))
+    with pytest.raises(UserError, match="weights mix"):
+        run_batch(**keys, pairing="zip", weights="[1,2]")
+
+
+def test_two_processes_paint_every_picture_once_and_name_the_bad_ones(
+    write_pictures: Write, model: Path, tmp_path: Path
+) -> None:
+    good = write_pictures(*(f"in/{number % 2}/{number}.png" for number in range(5)))  # an odd number, so shares differ
+    bad = [tmp_path / "in" / f"bad{number}.jpg" for number in range(2)]
+    for path in bad:
+        path.write_bytes(good[0].read_bytes()[:200])
+    keys = {"ckpt": model, "content": tmp_path / "in", "output_dir": tmp_path / "shared"}
+    processes = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
+    command = [sys.executable, str(STYLIZE), *(f"{key}={value}" for key, value in keys.items()), *processes]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=240)
+    assert done.returncode == 1, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "5 written, 0 there already, 2 failed"
+    painted = [Path(line.split()[0]) for line in lines[:-1]]
+    assert sorted(painted) == sorted(tmp_path / "shared" / path.relative_to(tmp_path / "in") for path in good)
+    failures = [line for line in done.stderr.splitlines() if line.startswith("failed: ")]
+    assert len(failures) == 2 and all(any(str(path) in line for line in failures) for path in bad)
+    stylize(config(**keys | {"output_dir": tmp_path / "alone"}))
+    for path in painted:
+        alone = tmp_path / "alone" / path.relative_to(tmp_path / "shared")
+        assert np.array_equal(Image.open(path), Image.open(alone))
 
 
 def test_a_killed_batch_leaves_whole_pictures_and_is_finished_by_a_rerun(
-    write_pictures: Write, tiny_config: dict[str, Any], tmp_path: Path
+    write_pictures: Write, model: Path, tmp_path: Path
 ) -> None:
     good = write_pictures(*(f"in/{number % 3}/good{number:02}.png" for number in range(95)))
     bad = [tmp_path / "in" / "1" / f"bad{number}.jpg" for number in range(5)]
     for path in bad:
         path.write_bytes(good[0].read_bytes()[:200])  # cut off
-    model, painted = tmp_path / "tiny.safetensors", tmp_path / "painted"
-    save_model(tiny_config, build(tiny_config).state_dict(), model)
+    painted = tmp_path / "painted"
     command = [sys.executable, str(STYLIZE), f"ckpt={model}", f"content={tmp_path / 'in'}", f"output_dir={painted}"]
 
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
