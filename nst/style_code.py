@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import overload
 
@@ -32,7 +32,7 @@ class StyleCode:
     """
 
     layers: tuple[str, ...]
-    statistics: tuple[Statistics, ...]
+    statistics: tuple[Statistics, ...] = field(repr=False)  # thousands of numbers
     encoder: str = "vgg19-caffe-normalized"
 
     def __len__(self) -> int:
