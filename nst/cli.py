@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
-import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from nst.errors import UserError
+from nst.memory import reuse_memory
 
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # options of glibc's mallopt
 _job_started = False
 
 
@@ -33,19 +31,8 @@ def one_line_errors(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def entry_point(main: Callable[[], Any]) -> None:
     """Run a ``@hydra.main`` function; a config that Hydra refuses (it prints why) exits with 2 instead of 1."""
-    _reuse_memory()
+    reuse_memory()
     try:
         main()
     except SystemExit as stop:
         sys.exit(2 if stop.code == 1 and not _job_started else stop.code)
-
-
-def _reuse_memory() -> None:
-    """Large pages for torch's CPU tensors, and up to 2 GiB of freed memory kept for the next ones: far fewer page faults.
-
-    (Linux with glibc; elsewhere nothing happens. By default glibc hands every tensor above 32 MiB back to the system.)
-    """
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
-        mallopt(M_MMAP_MAX, 0)
-        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)

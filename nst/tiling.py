@@ -19,6 +19,7 @@ from nst.base_network import BaseNetwork, Region
 from nst.errors import UserError
 from nst.fusion import Alpha
 from nst.images import crop, pad_to_multiple
+from nst.memory import returned_memory
 from nst.pictures import as_float
 from nst.statistics import Statistics, Sums, feature_sums
 
@@ -70,12 +71,14 @@ def tile_side(tile: Tile, height: int, width: int) -> int:
 
 
 def parts(height: int, width: int, side: int, margin: int, multiple: int) -> list[Part]:
-    """Cut ``height`` × ``width`` into parts of ``side``, each with ``margin`` around it; edges fall on ``multiple``."""
-    side, margin = -(-side // multiple) * multiple, -(-margin // multiple) * multiple
+    """Cut ``height`` × ``width`` into parts of at most ``side``, alike in size, each with ``margin`` around it; edges fall on
+    ``multiple``."""
+    margin = -(-margin // multiple) * multiple
+    rows, columns = (_even_side(length, side, multiple) for length in (height, width))
     cut = []
-    for top in range(0, height, side):
-        for left in range(0, width, side):
-            bottom, right = min(top + side, height), min(left + side, width)
+    for top in range(0, height, rows):
+        for left in range(0, width, columns):
+            bottom, right = min(top + rows, height), min(left + columns, width)
             outer = (
                 max(top - margin, 0),
                 max(left - margin, 0),
@@ -84,6 +87,12 @@ def parts(height: int, width: int, side: int, margin: int, multiple: int) -> lis
             )
             cut.append(Part(top, left, bottom, right, outer))
     return cut
+
+
+def _even_side(length: int, side: int, multiple: int) -> int:
+    """Side of so many parts as ``side`` gives, without a sliver at the end (whose margins cost as much as a large one's)."""
+    side = -(-side // multiple) * multiple
+    return -(-length // (-(-length // side) * multiple)) * multiple
 
 
 def render(
@@ -147,19 +156,20 @@ def render(
             all_statistics = adjust(all_statistics)
         return crop(decode(first_pass[0], features), original_size, border)
 
-    totals: list[list[Sums]] = [[] for _ in masks]
-    for part in first_pass:
-        features = encode(part)
-        for index, mask in enumerate(masks):
-            sums = _sums(network, features, part, mask)
-            totals[index] = [a.plus(b) for a, b in zip(totals[index], sums, strict=True)] if totals[index] else sums
-    all_statistics = [[total.statistics() for total in level] for level in totals]
-    if adjust is not None:
-        all_statistics = adjust(all_statistics)
-    result = torch.empty_like(picture)
-    for part in parts(height, width, side, full_margin, network.stride):
-        rows, columns = part.inner_slices
-        result[:, :, rows, columns] = decode(part, encode(part))
+    with returned_memory():
+        totals: list[list[Sums]] = [[] for _ in masks]
+        for part in first_pass:
+            features = encode(part)
+            for index, mask in enumerate(masks):
+                sums = _sums(network, features, part, mask)
+                totals[index] = [a.plus(b) for a, b in zip(totals[index], sums, strict=True)] if totals[index] else sums
+        all_statistics = [[total.statistics() for total in level] for level in totals]
+        if adjust is not None:
+            all_statistics = adjust(all_statistics)
+        result = torch.empty_like(picture)
+        for part in parts(height, width, side, full_margin, network.stride):
+            rows, columns = part.inner_slices
+            result[:, :, rows, columns] = decode(part, encode(part))
     return crop(result, original_size, border)
 
 

@@ -29,6 +29,13 @@ def test_parts_cover_every_pixel_once_and_look_at_their_margin() -> None:
     assert (cover == 1).all()
 
 
+def test_parts_are_alike_in_size() -> None:
+    for height, width in ((2080, 2080), (1096, 8032), (1024, 1032)):
+        areas = [(part.bottom - part.top) * (part.right - part.left) for part in parts(height, width, 1024, 37, 8)]
+        assert len(areas) == -(-height // 1024) * -(-width // 1024)
+        assert min(areas) > 0.85 * max(areas)
+
+
 def test_auto_cuts_only_large_pictures() -> None:
     assert tile_side("auto", 1080, 1920) == 1920
     assert tile_side("auto", 6000, 8000) == 1024
