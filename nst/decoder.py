@@ -32,25 +32,25 @@ class _Resize(nn.Module):
         return F.interpolate(x, scale_factor=2, mode=self.mode, align_corners=False)
 
 
-def _resized(mode: str) -> Callable[[int, int], nn.Module]:
-    return lambda in_channels, out_channels: nn.Sequential(
-        convolution(in_channels, out_channels), nn.ReLU(inplace=True), _Resize(mode)
+def _resized(mode: str) -> Callable[[int, int, nn.Module], nn.Module]:
+    return lambda in_channels, out_channels, activation: nn.Sequential(
+        convolution(in_channels, out_channels), activation, _Resize(mode)
     )
 
 
-def _transposed(in_channels: int, out_channels: int) -> nn.Module:
+def _transposed(in_channels: int, out_channels: int, activation: nn.Module) -> nn.Module:
     # A kernel of 4 at stride 2 covers every output pixel equally often: no checkerboard from the geometry itself.
-    return nn.Sequential(nn.ConvTranspose2d(in_channels, out_channels, 4, 2, 1), nn.ReLU(inplace=True))
+    return nn.Sequential(nn.ConvTranspose2d(in_channels, out_channels, 4, 2, 1), activation)
 
 
-def _pixelshuffle(in_channels: int, out_channels: int) -> nn.Module:
+def _pixelshuffle(in_channels: int, out_channels: int, activation: nn.Module) -> nn.Module:
     expand = convolution(in_channels, 4 * out_channels)
     # All four sub-pixels start from the same kernel, which is nearest-neighbour upsampling (Aitken et al. 2017).
     expand.weight.data = expand.weight.data[::4].repeat_interleave(4, dim=0)
-    return nn.Sequential(expand, nn.ReLU(inplace=True), nn.PixelShuffle(2))
+    return nn.Sequential(expand, activation, nn.PixelShuffle(2))
 
 
-UPSAMPLING: dict[str, Callable[[int, int], nn.Module]] = {
+UPSAMPLING: dict[str, Callable[[int, int, nn.Module], nn.Module]] = {
     "nearest": _resized("nearest"),
     "bilinear": _resized("bilinear"),
     "transposed": _transposed,
@@ -117,7 +117,10 @@ class Decoder(nn.Module):
                 stage = nn.Sequential(*(layer for pair in pairs for layer in pair))
             self.stages.append(stage)
             if stride > 1:
-                self.upsamplers.append(UPSAMPLING[upsampling](width, widths[stride // 2]))
+                # What the blocks have summed up goes on as it is: a ReLU here died in training.
+                linear = residual_blocks and stride == self.strides[0]
+                activation = nn.Identity() if linear else nn.ReLU(inplace=True)
+                self.upsamplers.append(UPSAMPLING[upsampling](width, widths[stride // 2], activation))
         self.to_picture = convolution(widths[1], 3)
         # Start near mid-grey: Gram distances grow with the fourth power of a picture's contrast.
         nn.init.normal_(self.to_picture.weight, std=1e-3)

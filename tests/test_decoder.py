@@ -20,7 +20,7 @@ def maps(strides: list[int], height: int, width: int) -> dict[int, Tensor]:
 
 @pytest.mark.parametrize("upsampling", UPSAMPLING)
 def test_every_upsampling_doubles_both_sides(upsampling: str) -> None:
-    layer = UPSAMPLING[upsampling](6, 4)
+    layer = UPSAMPLING[upsampling](6, 4, nn.ReLU())
     assert layer(torch.randn(2, 6, 5, 7)).shape == (2, 4, 10, 14)
 
 
@@ -63,6 +63,8 @@ def test_residual_blocks_take_the_place_of_the_deepest_convolutions() -> None:
     for block in decoder.stages[0]:
         expected = expected + block.second(block.first(expected).relu())  # type: ignore[union-attr,operator]
     assert torch.allclose(decoder.stages[0](x), expected)
+    assert not any(isinstance(module, nn.ReLU) for module in decoder.upsamplers[0].modules())  # negative sums go on
+    assert any(isinstance(module, nn.ReLU) for module in decoder.upsamplers[1].modules())
 
 
 @pytest.mark.parametrize(("residual_blocks", "depth"), [(0, 2), (1, 1), (3, 2)])
@@ -85,7 +87,7 @@ def test_a_new_decoder_paints_mid_grey() -> None:
 
 
 def test_pixelshuffle_starts_as_nearest_neighbour_upsampling() -> None:
-    layer, x = UPSAMPLING["pixelshuffle"](6, 4), torch.randn(1, 6, 5, 7)
+    layer, x = UPSAMPLING["pixelshuffle"](6, 4, nn.ReLU()), torch.randn(1, 6, 5, 7)
     up = layer(x)
     assert torch.allclose(up, F.interpolate(up[..., ::2, ::2], scale_factor=2, mode="nearest"), atol=1e-6)
 
@@ -93,7 +95,7 @@ def test_pixelshuffle_starts_as_nearest_neighbour_upsampling() -> None:
 def test_bilinear_and_nearest_interpolate_after_the_convolution() -> None:
     x = torch.randn(1, 6, 5, 7)
     for mode, options in (("nearest", {}), ("bilinear", {"align_corners": False})):
-        layer = UPSAMPLING[mode](6, 4)
+        layer = UPSAMPLING[mode](6, 4, nn.ReLU())
         assert isinstance(layer, nn.Sequential)
         expected = F.interpolate(layer[0](x).relu(), scale_factor=2, mode=mode, **options)
         assert torch.allclose(layer(x), expected)
