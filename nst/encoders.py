@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from nst import vgg_weights
 from nst.encoder_contract import MINIMUM_MEAN_ACTIVATION, Encoder, mean_activation_name
 from nst.errors import UserError
+from nst.reflection import ReflectionConv2d
 
 # Convolutions a block of VGG-19 and their width (Simonyan & Zisserman 2014, table 1, column E).
 VGG19_BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))
@@ -75,6 +76,7 @@ class VGG19(Encoder):
         self.weights = str(weights)
         self.trainable_from = trainable_from
 
+        convolution = ReflectionConv2d if padding == "reflect" else nn.Conv2d
         channels = 3
         self.layer_channels: dict[str, int] = {}
         self.layer_strides: dict[str, int] = {}
@@ -84,7 +86,7 @@ class VGG19(Encoder):
             block = int(name[4])  # convB_i, reluB_i, poolB
             if name.startswith("conv"):
                 width = VGG19_BLOCKS[block - 1][1]
-                self.convolutions[name] = nn.Conv2d(channels, width, 3, padding=1, padding_mode=padding)  # type: ignore[arg-type]
+                self.convolutions[name] = convolution(channels, width, 3, padding=1)
                 self.register_buffer(mean_activation_name(name), torch.ones(width))
                 channels = width
             self.layer_channels[name] = channels
