@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nst.errors import UserError
+from nst.reflection import ReflectionConv2d
 
 
 def convolution(in_channels: int, out_channels: int, kernel_size: int = 3) -> nn.Conv2d:
     """A size-keeping convolution with reflection padding, He-initialised."""
-    padding = kernel_size // 2
-    layer = nn.Conv2d(in_channels, out_channels, kernel_size, padding=padding, padding_mode="reflect")
+    layer = ReflectionConv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer
