@@ -104,6 +104,18 @@ def test_an_override_of_the_readme_fits_the_training_config(override: str) -> No
     OmegaConf.to_container(composed(f"python scripts/train.py {override}"), resolve=True)
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
+        if not re.match(r"https?://|#", target):
+            assert (document.parent / target.split("#")[0]).exists(), target
+
+
+def test_every_guide_is_listed() -> None:
+    listed = re.findall(r"\]\((\w+\.md)\)", (ROOT / "docs" / "README.md").read_text())
+    assert sorted(listed) == sorted(path.name for path in ROOT.glob("docs/*.md") if path.name != "README.md")
+
+
 def test_extras_that_are_installed_exist() -> None:
     text = (ROOT / "pyproject.toml").read_text()
     named = {extra for line in commands("pip") for extra in re.findall(r"\[([\w,]+)\]", line)}
@@ -160,6 +172,100 @@ def test_a_stylize_command_writes_what_it_names(command: str, workplace: Path) -
 @pytest.mark.parametrize("command", [c for c in scripts("prepare_data") if "check=" in c])
 def test_a_check_of_pictures_runs(command: str, workplace: Path) -> None:
     assert prepare_data(composed(command)) == {}
+
+
+@pytest.fixture
+def sets(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The workplace with every folder that the documents train on or measure with, six small pictures each."""
+    rng = np.random.default_rng(0)
+    for folder in ("photos", "PHOTOS", "CONTENT_DIR", "coco/train2017", "sets/coco/train2017"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for index in range(6):
+            Image.fromarray(rng.integers(0, 256, (48, 60, 3), dtype=np.uint8)).save(f"{folder}/photo_{index}.jpg")
+    for folder in ("paintings", "PAINTINGS", "STYLE_DIR", "wikiart", "sets/wikiart"):
+        Path(folder, "Impressionism").mkdir(parents=True, exist_ok=True)
+        for index in range(6):
+            noise = rng.integers(0, 256, (56, 56, 3), dtype=np.uint8)
+            Image.fromarray(noise).save(f"{folder}/Impressionism/painting_{index}.jpg")
+    Path("outputs/train/adain/TIME").mkdir(parents=True)
+    shutil.copy("model.safetensors", "outputs/train/adain/TIME")
+    Path("FOLDER").mkdir()
+    for content in Path("PHOTOS").iterdir():
+        for style in Path("PAINTINGS").glob("*/*"):
+            shutil.copy(content, Path("FOLDER", f"{content.stem}--{style.stem}.jpg"))
+    copy = "from PIL import Image\nimport sys\nImage.open(sys.argv[1]).save(sys.argv[4])"
+    Path("their.py").write_text(copy)
+    Path("their_package.py").write_text("def stylize(content, style):\n    return content")
+    monkeypatch.syspath_prepend(workplace)
+    return workplace
+
+
+# What makes a training of the documents a matter of seconds: one step of small pictures.
+SMALL_TRAINING = (
+    "trainer.max_steps=1 trainer.val_check_interval=1 trainer.max_time=null trainer.log_every_n_steps=1 data.crop=32 "
+    "data.content_size=48 data.style_size=48 data.batch_size=2 data.workers=0 data.validation_pairs=2 "
+    "data.validation_size=32 callbacks.progress=null scheduler.warmup_steps=0"
+)
+
+
+def small_training(command: str, *more: str) -> DictConfig:
+    return composed(" ".join([command, SMALL_TRAINING, *more]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [c for c in scripts("train") if "trainer=ddp" not in c])
+def test_a_training_command_trains(command: str, sets: Path) -> None:
+    from nst.training import train
+
+    small = small_training(command, "ckpt_path=null")
+    figures = train(small)
+    assert figures == {} if "fast_dev_run" in command else np.isfinite(figures["val/total"])
+    if "ckpt_path=last" in command:
+        train(small_training(command, "trainer.max_steps=2"))
+        models = sorted(Path(small.output_dir).parent.glob("*/checkpoints/last*.ckpt"))
+        assert models
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", scripts("evaluate"))
+def test_an_evaluation_command_measures(command: str, sets: Path) -> None:
+    from nst.evaluation import evaluate
+
+    folders = [] if "content=" in command else ["content=PHOTOS", "style=PAINTINGS"]
+    results = evaluate(composed(" ".join([command, *folders, "size=64", "limit=2"])))
+    assert len(results) > 2 and all(np.isfinite(result["content"]) for result in results)
+    assert Path("outputs/evaluate/results.csv").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", scripts("benchmark"))
+def test_a_benchmark_command_measures(command: str, sets: Path) -> None:
+    from nst.benchmark import benchmark
+
+    small = "sizes=[64] rounds=3 seconds_a_size=1 shortest=0 start_up=1 training.batch_size=1 training.crop=32"
+    result = benchmark(composed(f"{command} {small}"))
+    assert result["pictures"] and result["training"] and result["start_up"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", scripts("tune"))
+def test_a_tuning_command_searches(command: str, sets: Path) -> None:
+    pytest.importorskip("optuna")
+    from nst.study import tune
+
+    cfg = small_training(command, "study.trials=1")
+    tune(cfg)
+    assert list(Path("outputs").rglob("trials.csv"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", scripts("optimize"))
+def test_an_optimisation_command_writes_what_it_names(command: str, workplace: Path) -> None:
+    from nst.optimization_job import run_optimization
+
+    cfg = composed(f"{command} size=48 steps=2")
+    run_optimization(cfg)
+    assert Image.open(cfg.output).size == (60, 48)
 
 
 @pytest.mark.slow
