@@ -125,7 +125,9 @@ def render(
     picture, _ = pad_to_multiple(picture, multiple, border)
     masks = [None if region.mask is None else pad_to_multiple(region.mask, multiple, border)[0] for region in regions]
     height, width = picture.shape[2:]
-    side = tile_side(tile, height, width)
+    side = tile_side(tile, *original_size)
+    if side >= max(original_size):  # what was added around it is no reason to cut
+        side = max(height, width)
 
     def encode(part: Part) -> list[Tensor]:
         rows, columns = part.outer_slices

@@ -45,6 +45,21 @@ def test_auto_cuts_only_large_pictures() -> None:
             tile_side(wrong, 100, 100)
 
 
+def test_a_picture_is_cut_for_its_own_size_and_not_for_its_border(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = random_network("nearest")
+    style = network.encode_style(torch.rand(1, 3, 64, 64))
+    seen: list[tuple[int, ...]] = []
+    encode = network.encode_content
+    monkeypatch.setattr(network, "border", 8)
+    monkeypatch.setattr(network, "encode_content", lambda piece: seen.append(piece.shape[2:]) or encode(piece))
+    monkeypatch.setattr("nst.tiling.AUTO_WHOLE", 100 * 100)
+    monkeypatch.setattr("nst.tiling.AUTO_TILE", 64)
+    for side, pieces in ((100, 1), (101, 2 * 4)):
+        seen.clear()
+        render(network, torch.rand(1, 3, side, side), [Region(style)], 1.0, "auto", contextlib.nullcontext)
+        assert len(seen) == pieces
+
+
 def random_network(upsampling: str) -> StyleTransferNetwork:
     layers = ["relu1_1", "relu2_1", "relu3_1"]
     encoder = {"name": "vgg19", "layers": layers, "weights": "random", "normalized": False}
