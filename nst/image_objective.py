@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nst.encoder_contract import Encoder
 from nst.errors import UserError
 from nst.losses import IDENTITY_TERMS, LossFeatures, LossInputs, LossValues, StyleTransferLoss
+from nst.region_features import FEWEST_POSITIONS, erode, fill_outside
+from nst.region_styles import StylePart
 from nst.statistics import mean_and_gram
+
+
+class StyleRegion(NamedTuple):
+    """A soft ``(1, 1, H, W)`` mask of the picture, and the style regions that it takes, mixed equally."""
+
+    mask: Tensor
+    parts: Sequence[StylePart]
 
 
 class MixedLossFeatures(LossFeatures):
@@ -46,26 +57,49 @@ class MixedLossFeatures(LossFeatures):
 
 
 class MaskedLossFeatures(LossFeatures):
-    """Features of a region: means and Gram matrices are weighted by a soft mask ``(1, 1, H, W)`` of the picture."""
+    """Features of a region: means and Gram matrices are weighted by a soft mask ``(1, 1, H, W)`` of the picture, or one a
+    layer."""
 
-    def __init__(self, whole: LossFeatures, mask: Tensor) -> None:
+    def __init__(self, whole: LossFeatures, mask: Tensor | Mapping[str, Tensor]) -> None:
         super().__init__(whole.maps, whole.scales)
         self._mask = mask
+
+    def _weights(self, layer: str, values: Tensor) -> Tensor:
+        mask = self._mask if isinstance(self._mask, Tensor) else self._mask[layer]
+        return F.adaptive_avg_pool2d(mask, (values.shape[2], values.shape[3]))
 
     def samples(self, layer: str) -> Tensor:
         """Positions that lie in the region by half and more; at least its innermost one."""
         values = self.map(layer)
-        mask = F.adaptive_avg_pool2d(self._mask, (values.shape[2], values.shape[3])).flatten()
+        mask = self._weights(layer, values).flatten()
         return values.flatten(2)[:, :, mask >= min(0.5, float(mask.max()))]
 
     def _mean_and_gram(self, layer: str) -> tuple[Tensor, Tensor]:
+        if layer in self._moments:
+            return self._moments[layer]
         features, scale = self.maps[layer], self.scales[layer]
-        mask = F.adaptive_avg_pool2d(self._mask, (features.shape[2], features.shape[3]))
+        mask = self._weights(layer, features)
         share = mask.mean().clamp_min(1e-6)
         # Weighting each position once in both factors of the Gram matrix takes the mask's root.
         _, gram = mean_and_gram(features * mask.sqrt().to(features.dtype))
         mean = (features.float() * mask).mean(dim=(2, 3)) / share
-        return mean * scale, gram / share * (scale[:, None] * scale[None, :])
+        self._moments[layer] = mean * scale, gram / share * (scale[:, None] * scale[None, :])
+        return self._moments[layer]
+
+
+def interior_masks(mask: Tensor, network: Encoder, layers: Sequence[str]) -> dict[str, Tensor]:
+    """A region's ``(1, 1, H, W)`` mask for each layer, without the border where the layer sees beyond the region.
+
+    Where that would leave too few positions the border is narrower; see :mod:`nst.region_features`.
+    """
+    masks = {}
+    strides = dict(zip(network.layers, network.strides, strict=True))
+    for layer in layers:
+        margin, fewest = min(network.margin(layer), max(mask.shape)), FEWEST_POSITIONS * strides[layer] ** 2
+        while margin and float(erode(mask, margin).sum()) < fewest:
+            margin //= 2
+        masks[layer] = erode(mask, margin)
+    return masks
 
 
 class Objective:
@@ -76,7 +110,7 @@ class Objective:
         content: ``(1, 3, H, W)`` RGB in [0, 1].
         styles: ``(1, 3, H_i, W_i)`` each.
         weights: of the styles, summing to 1.
-        masks: instead of weights, one ``(1, 1, H, W)`` a style: its terms are computed inside it alone.
+        regions: instead of weights, masks of the picture with the style regions they take.
         autocast: context in which the loss network runs.
     """
 
@@ -86,20 +120,42 @@ class Objective:
         content: Tensor,
         styles: Sequence[Tensor],
         weights: Sequence[float],
-        masks: Sequence[Tensor] | None,
+        regions: Sequence[StyleRegion] | None,
         autocast: torch.autocast,
     ) -> None:
-        self.loss, self.masks, self._autocast = loss, masks, autocast
+        self.loss, self._autocast = loss, autocast
         self._pictures = content
         with torch.no_grad():
             self._content = self._features(content)
-            targets = [self._features(style) for style in styles]
-        self._styles: list[LossFeatures] = list(targets) if masks else [MixedLossFeatures(targets, weights)]
+            self.masks = [region.mask for region in regions or ()]
+            self._styles: list[LossFeatures]
+            if regions:
+                self._styles = [self._mixed_parts(region.parts, styles) for region in regions]
+            else:
+                self._styles = [MixedLossFeatures([self._features(style) for style in styles], weights)]
+
+    def _mixed_parts(self, parts: Sequence[StylePart], styles: Sequence[Tensor]) -> LossFeatures:
+        targets = [self._part_features(part, styles[part.style]) for part in parts]
+        return targets[0] if len(targets) == 1 else MixedLossFeatures(targets, [1 / len(parts)] * len(parts))
+
+    def _part_features(self, part: StylePart, style: Tensor) -> LossFeatures:
+        mask = part.mask((style.shape[2], style.shape[3]))
+        if mask is None:
+            return self._features(style)
+        mask = mask.to(style.device)
+        masks = interior_masks(mask, self.loss.network, self.loss.layers)
+        return MaskedLossFeatures(self._features(fill_outside(style, mask)), masks)
 
     def _features(self, picture: Tensor) -> LossFeatures:
         picture = picture.contiguous(memory_format=torch.channels_last)
         with self._autocast:
             return self.loss.wrap(self.loss.network.features(picture, self.loss.layers))
+
+    def backward(self, picture: Tensor) -> LossValues:
+        """The loss of a picture, its gradient added to ``picture.grad``."""
+        values = self(picture)
+        values.total.backward()
+        return values
 
     def __call__(self, picture: Tensor) -> LossValues:
         """The loss of a ``(1, 3, H, W)`` picture."""

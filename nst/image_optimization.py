@@ -13,9 +13,10 @@ from torch import Tensor
 
 from nst.color import check_preserve_color, keep_content_chroma, match_colors
 from nst.errors import UserError
-from nst.image_objective import Objective
+from nst.image_objective import Objective, StyleRegion
 from nst.losses import LossValues, StyleTransferLoss
 from nst.pictures import Picture, as_float, to_batch, to_mask
+from nst.region_styles import Mask, StylePart, match_pictures, soft_masks
 from nst.stylizer import Stylizer, choose_device, has_fast_bfloat16, resize, to_size
 
 # α·content + β·style + γ·TV with relative distances, on the layers of Gatys et al. 2016.
@@ -57,6 +58,7 @@ def optimize(
     window: int = 25,
     weights: Sequence[float] | None = None,
     masks: Sequence[Picture] | None = None,
+    mask: Mask | None = None,
     preserve_color: str = "none",
     ckpt: str | Path = "vgg19",
     state: str | Path | None = None,
@@ -85,6 +87,8 @@ def optimize(
             ``window`` steps before; 0 never stops early.
         weights: of several styles; equal by default.
         masks: instead of weights, one soft mask a style: white is where the style goes.
+        mask: each region of the content in the style of a region of the style picture, ``segment`` or label images, as for
+            :class:`nst.Stylizer`.
         preserve_color: ``none``, ``luminance`` or ``histogram``, as for :class:`nst.Stylizer`.
         ckpt: model of ``init="stylizer"``.
         state: file that an interrupted run goes on from; written every ``window`` steps, removed at the end.
@@ -116,10 +120,10 @@ def optimize(
             "choose a larger size or fewer scales."
         )
     styles = [as_float(to_batch(one, "style")[0][:1]) for one in _as_list(style)]
+    shares = _shares(weights, masks, len(styles))
+    regions = _regions(target, styles, weights, masks, mask)
     if preserve_color == "histogram":
         styles = [match_colors(one, target) for one in styles]
-    shares = _shares(weights, masks, len(styles))
-    soft_masks = None if masks is None else [to_mask(mask, (target.shape[2], target.shape[3])) for mask in masks]
     factors = [(style_size or min(target.shape[2:])) / min(one.shape[2:]) for one in styles]
 
     half = precision == "bfloat16" or (precision == "auto" and has_fast_bfloat16(where))
@@ -129,8 +133,9 @@ def optimize(
     )  # type: ignore[call-overload]
     run = _Run(optimizer, learning_rate, steps, tolerance, window, Path(state) if state else None, on_step)
     start = partial(
-        _start, init, content=content, style=style, ckpt=ckpt, seed=seed, device=device, precision=precision
-    )
+        _start, init, style=style, weights=weights, masks=masks, mask=mask,
+        ckpt=ckpt, seed=seed, device=device, precision=precision,
+    )  # fmt: skip
     picture: Tensor | None = None
     for scale in range(scales):
         factor = 0.5 ** (scales - 1 - scale)
@@ -141,7 +146,7 @@ def optimize(
             scaled.to(where),
             [resize(one, factor * own).to(where) for one, own in zip(styles, factors, strict=True)],
             shares,
-            None if soft_masks is None else [F.adaptive_avg_pool2d(mask, shape).to(where) for mask in soft_masks],
+            regions and [StyleRegion(F.adaptive_avg_pool2d(one.mask, shape).to(where), one.parts) for one in regions],
             autocast,
         )
         first = start(scaled) if picture is None else F.interpolate(picture, size=shape, mode="bicubic").clamp(0, 1)
@@ -192,8 +197,7 @@ class _Run:
 
         def closure() -> Tensor:
             algorithm.zero_grad()
-            values[:] = [objective(picture)]
-            values[0].total.backward()
+            values[:] = [objective.backward(picture)]
             return values[0].total
 
         for step in range(first, self.steps):
@@ -245,8 +249,10 @@ def converged(history: Sequence[float], tolerance: float, window: int) -> bool:
 def _start(
     init: str | Picture,
     scaled: Tensor,
-    content: Picture,
     style: Any,
+    weights: Sequence[float] | None,
+    masks: Sequence[Picture] | None,
+    mask: Mask | None,
     ckpt: str | Path,
     seed: int,
     device: str | None,
@@ -260,7 +266,7 @@ def _start(
         return (0.5 + 0.1 * noise).clamp(0, 1)
     if isinstance(init, str) and init == "stylizer":
         stylizer = Stylizer.from_checkpoint(ckpt, device=device, precision=precision)
-        return stylizer(scaled, style)
+        return stylizer(scaled, style, weights=weights, masks=masks, mask=mask)
     given = as_float(to_batch(init, "init")[0][:1])
     return F.interpolate(given, size=scaled.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
 
@@ -273,6 +279,24 @@ def _shares(weights: Sequence[float] | None, masks: Sequence[Picture] | None, co
     if len(shares) != count or min(shares) < 0 or not sum(shares) > 0:
         raise UserError(f"weights need one number of at least 0 a style, not all 0: found {shares} for {count} styles.")
     return [share / sum(shares) for share in shares]
+
+
+def _regions(
+    content: Tensor,
+    styles: Sequence[Tensor],
+    weights: Sequence[float] | None,
+    masks: Sequence[Picture] | None,
+    mask: Mask | None,
+) -> list[StyleRegion] | None:
+    """What ``masks`` or ``mask`` say goes where, at the content's size; ``None``: the styles go everywhere."""
+    size = (content.shape[2], content.shape[3])
+    if mask is None:
+        return masks and [StyleRegion(to_mask(one, size), [StylePart(i, None)]) for i, one in enumerate(masks)]  # type: ignore[return-value]
+    if weights is not None or masks is not None:
+        raise UserError("mask says what goes where by itself: give neither weights nor masks with it.")
+    matching = match_pictures(content, styles, mask)
+    soft = soft_masks(matching.labels, len(matching.parts), size)
+    return [StyleRegion(one, parts) for one, parts in zip(soft, matching.parts, strict=True)]
 
 
 def _as_list(style: Picture | Sequence[Picture]) -> list[Picture]:

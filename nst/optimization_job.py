@@ -56,6 +56,7 @@ def _options(cfg: DictConfig, output: Path) -> dict[str, Any]:
             "preserve_color", "ckpt", "seed", "device", "precision")  # fmt: skip
     options: dict[str, Any] = {key: cfg[key] for key in keys}
     options |= {key: _list(cfg[key]) for key in ("weights", "masks")}
+    options["mask"] = cfg.mask if cfg.mask in (None, "segment") else _list(cfg.mask)
     options["state"] = output.with_name(f".{output.stem}.state") if cfg.resume else None
     options["loss"] = _loss(cfg)
     return options

@@ -28,6 +28,12 @@ class StylePart(NamedTuple):
     style: int
     inside: Tensor | None
 
+    def mask(self, size: tuple[int, int]) -> Tensor | None:
+        """``(1, 1, H, W)`` in [0, 1]; ``None``: all of the picture."""
+        if self.inside is None:
+            return None
+        return F.interpolate(self.inside[None, None].float(), size=size, mode="bilinear", antialias=True)
+
 
 class Matching(NamedTuple):
     """``(h, w)`` int64 labels of the content's regions, and what each label is painted in (mixed equally)."""
@@ -53,6 +59,15 @@ def check_mask(mask: object, styles: int) -> None:
     )
 
 
+def match_pictures(content: Tensor, styles: Sequence[Tensor], mask: Mask) -> Matching:
+    """Which regions of the styles each region of a ``(1, 3, H, W)`` content takes; see :func:`matched_regions`."""
+    check_mask(mask, len(styles))
+    for name, batch in (("content", content), *(("style", style) for style in styles)):
+        if len(batch) != 1:
+            raise UserError(f"mask belongs to one {name} picture: found a batch of {len(batch)}.")
+    return _by_look(content, styles) if mask == "segment" else _by_colour(mask, styles)  # type: ignore[arg-type]
+
+
 def matched_regions(
     content: Tensor, styles: Sequence[Tensor], mask: Mask, encode: Callable[[Tensor, Tensor | None], StyleCode]
 ) -> list[Region]:
@@ -68,11 +83,7 @@ def matched_regions(
     Raises:
         UserError: an unknown mask, label images that cannot be read or have no colour in common.
     """
-    check_mask(mask, len(styles))
-    for name, batch in (("content", content), *(("style", style) for style in styles)):
-        if len(batch) != 1:
-            raise UserError(f"mask belongs to one {name} picture: found a batch of {len(batch)}.")
-    matching = _by_look(content, styles) if mask == "segment" else _by_colour(mask, styles)  # type: ignore[arg-type]
+    matching = match_pictures(content, styles, mask)
 
     codes: dict[tuple[int, int], StyleCode] = {}
 
@@ -80,11 +91,7 @@ def matched_regions(
         key = (part.style, id(part.inside))  # masks live as long as the matching does
         if key not in codes:
             picture = styles[part.style]
-            inside = None
-            if part.inside is not None:
-                size = (picture.shape[2], picture.shape[3])
-                inside = F.interpolate(part.inside[None, None].float(), size=size, mode="bilinear", antialias=True)
-            codes[key] = encode(picture, inside)
+            codes[key] = encode(picture, part.mask((picture.shape[2], picture.shape[3])))
         return codes[key]
 
     soft = soft_masks(matching.labels, len(matching.parts), (content.shape[2], content.shape[3]))

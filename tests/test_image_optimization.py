@@ -124,6 +124,33 @@ def test_each_region_goes_to_its_own_style(pictures: torch.Tensor) -> None:
     assert float(difference[:, :24].mean()) > 0.15 and float(difference[:, 40:].mean()) < -0.15
 
 
+@pytest.mark.parametrize("preserve_color", ["none", "luminance", "histogram"])
+def test_label_images_say_which_region_takes_which(pictures: torch.Tensor, preserve_color: str) -> None:
+    """A style of a red and a blue half: the content's halves take the colours that their labels say, crosswise here."""
+    style = torch.zeros(1, 3, 48, 48)
+    style[:, 0, :, :24], style[:, 2, :, 24:] = 0.9, 0.9
+    labels = [Image.new("RGB", (64, 48), "white"), Image.new("RGB", (48, 48), "black")]
+    labels[0].paste("black", (32, 0, 64, 48))
+    labels[1].paste("white", (24, 0, 48, 48))
+    options = {"steps": 25, "loss": LOSS | {"content": {"weight": 0}}, "preserve_color": preserve_color}
+    result = optimize(pictures[0], style, mask=labels, **options)  # type: ignore[arg-type]
+    difference = result[0, 0] - result[0, 2]  # red minus blue
+    if preserve_color == "none":
+        assert float(difference[:, :24].mean()) < -0.15 and float(difference[:, 40:].mean()) > 0.15
+    else:
+        assert result.shape == pictures[0].shape and not torch.equal(result, optimize(pictures[0], style, **options))  # type: ignore[arg-type]
+
+
+def test_two_styles_with_label_images_take_turns(pictures: torch.Tensor) -> None:
+    red, blue = torch.zeros(2, 1, 3, 48, 48)
+    red[:, 0], blue[:, 2] = 0.9, 0.9
+    labels = [Image.new("RGB", (64, 48), "white"), *(Image.new("RGB", (48, 48), name) for name in ("white", "black"))]
+    labels[0].paste("black", (32, 0, 64, 48))
+    result = optimize(pictures[0], [red, blue], mask=labels, steps=25, loss=LOSS | {"content": {"weight": 0}})
+    difference = result[0, 0] - result[0, 2]
+    assert float(difference[:, :24].mean()) > 0.15 and float(difference[:, 40:].mean()) < -0.15
+
+
 def test_mistakes_are_one_line(pictures: torch.Tensor, tmp_path: Path) -> None:
     content, style = pictures[0], pictures[1]
     for options, said in (
@@ -133,6 +160,8 @@ def test_mistakes_are_one_line(pictures: torch.Tensor, tmp_path: Path) -> None:
         ({"scales": 3}, "coarsest scale"),
         ({"weights": [1.0, 2.0]}, "one number of at least 0 a style"),
         ({"masks": [left_mask(), left_mask()]}, "2 masks for 1 styles"),
+        ({"mask": "elsewhere"}, "mask must be segment or 2 label images"),
+        ({"mask": "segment", "weights": [1.0]}, "neither weights nor masks"),
     ):
         with pytest.raises(UserError, match=said):
             optimize(content, style, loss=LOSS, **options)  # type: ignore[arg-type]
