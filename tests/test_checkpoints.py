@@ -123,7 +123,9 @@ def test_bundled_models_are_read_by_name(
     (tmp_path / "no_model.md").write_text("# A card alone")
     assert list(bundled_models()) == ["tiny"]
     assert load_model("tiny").fusion.layers == network.fusion.layers
-    with pytest.raises(UserError, match=r"model 'large' does not exist: give a file, a folder or a bundled name \(tiny\)"):
+    with pytest.raises(
+        UserError, match=r"model 'large' does not exist: give a file, a folder or a bundled name \(tiny\)"
+    ):
         load_model("large")
 
 
