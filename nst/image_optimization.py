@@ -18,6 +18,8 @@ from nst.losses import LossValues, StyleTransferLoss
 from nst.pictures import Picture, as_float, to_batch, to_mask
 from nst.region_styles import Mask, StylePart, match_pictures, soft_masks
 from nst.stylizer import Stylizer, choose_device, has_fast_bfloat16, resize, to_size
+from nst.tiled_objective import TiledObjective
+from nst.tiling import Tile, tile_side
 
 # α·content + β·style + γ·TV with relative distances, on the layers of Gatys et al. 2016.
 LOSS: dict[str, Any] = {
@@ -60,6 +62,7 @@ def optimize(
     masks: Sequence[Picture] | None = None,
     mask: Mask | None = None,
     preserve_color: str = "none",
+    tile: Tile = "auto",
     ckpt: str | Path = "vgg19",
     state: str | Path | None = None,
     seed: int = 0,
@@ -90,6 +93,8 @@ def optimize(
         mask: each region of the content in the style of a region of the style picture, ``segment`` or label images, as for
             :class:`nst.Stylizer`.
         preserve_color: ``none``, ``luminance`` or ``histogram``, as for :class:`nst.Stylizer`.
+        tile: the loss and its gradient are computed in tiles: ``auto`` for pictures above 2048×2048 pixels, ``off``, or a
+            side; as for :class:`nst.Stylizer`. Terms that need the whole picture's features at once refuse it.
         ckpt: model of ``init="stylizer"``.
         state: file that an interrupted run goes on from; written every ``window`` steps, removed at the end.
         seed: of the noise.
@@ -109,6 +114,7 @@ def optimize(
     if steps < 1 or scales < 1 or window < 1:
         raise UserError(f"steps, scales and window must be at least 1: found {steps}, {scales} and {window}.")
     check_preserve_color(preserve_color)
+    tile_side(tile, 1, 1)
     where = choose_device(device)
     pixels, restore = to_batch(content, "content")
     original = to_size(pixels[:1], size, max_size)
@@ -134,14 +140,16 @@ def optimize(
     run = _Run(optimizer, learning_rate, steps, tolerance, window, Path(state) if state else None, on_step)
     start = partial(
         _start, init, style=style, weights=weights, masks=masks, mask=mask,
-        ckpt=ckpt, seed=seed, device=device, precision=precision,
+        tile=tile, ckpt=ckpt, seed=seed, device=device, precision=precision,
     )  # fmt: skip
     picture: Tensor | None = None
     for scale in range(scales):
         factor = 0.5 ** (scales - 1 - scale)
         scaled = resize(target, factor)
         shape = (scaled.shape[2], scaled.shape[3])
-        objective = Objective(
+        side = tile_side(tile, *shape)
+        make = Objective if side >= max(shape) else partial(TiledObjective, side=side)
+        objective = make(
             loss_function,
             scaled.to(where),
             [resize(one, factor * own).to(where) for one, own in zip(styles, factors, strict=True)],
@@ -176,7 +184,7 @@ class _Run:
         self.tolerance, self.window, self.state, self.on_step = tolerance, window, state, on_step
         self._resumed = self._load()
 
-    def __call__(self, objective: Objective, picture: Tensor, scale: int) -> Tensor:
+    def __call__(self, objective: Objective | TiledObjective, picture: Tensor, scale: int) -> Tensor:
         resumed = self._resumed or {"scale": 0}
         if scale < resumed["scale"]:
             return picture  # this scale was finished before; what follows starts from the stored picture
@@ -253,6 +261,7 @@ def _start(
     weights: Sequence[float] | None,
     masks: Sequence[Picture] | None,
     mask: Mask | None,
+    tile: Tile,
     ckpt: str | Path,
     seed: int,
     device: str | None,
@@ -266,7 +275,7 @@ def _start(
         return (0.5 + 0.1 * noise).clamp(0, 1)
     if isinstance(init, str) and init == "stylizer":
         stylizer = Stylizer.from_checkpoint(ckpt, device=device, precision=precision)
-        return stylizer(scaled, style, weights=weights, masks=masks, mask=mask)
+        return stylizer(scaled, style, weights=weights, masks=masks, mask=mask, tile=tile)
     given = as_float(to_batch(init, "init")[0][:1])
     return F.interpolate(given, size=scaled.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
 

@@ -21,9 +21,11 @@ class Term(nn.Module):
 
     Attributes:
         regional: whether it compares with the style, and so belongs to a region where regions have styles of their own.
+        summable: whether it looks at means and Gram matrices alone, which tiles of a picture add up to.
     """
 
     regional = False
+    summable = False
 
     def __init__(self, weight: float, layers: Mapping[str, float] | None = None) -> None:
         super().__init__()
@@ -70,6 +72,7 @@ class StyleTerm(Term):
     """``Σ_l λ_l E_l``, E_l the distance of Gram matrices (Gatys et al. 2016, equation 5)."""
 
     regional = True
+    summable = True
 
     def distance(self, inputs: LossInputs, layer: str, reduction: str) -> Tensor:
         return gram_distance(inputs.output_features.gram(layer), inputs.style_features.gram(layer), reduction)
@@ -79,6 +82,7 @@ class MomentTerm(Term):
     """``Σ_l λ_l`` distance of means and standard deviations (Huang & Belongie 2017)."""
 
     regional = True
+    summable = True
 
     def distance(self, inputs: LossInputs, layer: str, reduction: str) -> Tensor:
         output, style = inputs.output_features.statistics(layer), inputs.style_features.statistics(layer)
@@ -89,6 +93,7 @@ class BalancedStyleTerm(Term):
     """``Σ_l λ_l`` balanced distance of Gram matrices (Cheng et al. 2021): every style counts alike."""
 
     regional = True
+    summable = True
 
     def distance(self, inputs: LossInputs, layer: str, reduction: str) -> Tensor:
         return balanced_gram_distance(inputs.output_features.gram(layer), inputs.style_features.gram(layer))

@@ -53,7 +53,7 @@ def run_optimization(cfg: DictConfig) -> Path:
 
 def _options(cfg: DictConfig, output: Path) -> dict[str, Any]:
     keys = ("steps", "init", "size", "max_size", "style_size", "scales", "optimizer", "learning_rate", "tolerance",
-            "preserve_color", "ckpt", "seed", "device", "precision")  # fmt: skip
+            "preserve_color", "tile", "ckpt", "seed", "device", "precision")  # fmt: skip
     options: dict[str, Any] = {key: cfg[key] for key in keys}
     options |= {key: _list(cfg[key]) for key in ("weights", "masks")}
     options["mask"] = cfg.mask if cfg.mask in (None, "segment") else _list(cfg.mask)
