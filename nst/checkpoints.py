@@ -93,8 +93,13 @@ def load_model(source: str | Path) -> BaseNetwork:
 
 
 def load_weights(network: BaseNetwork, source: str | Path) -> None:
-    """Start a network of the same shape from a model's weights; see :func:`read_model`."""
-    network.load_own_state_dict(read_model(source)[1])
+    """Start a network of the same shape from a model's weights; see :func:`read_model`.
+
+    Encoder layers that the network is to train and the model left as they were installed are in no file: they stay.
+    """
+    own = network.own_state_dict()
+    installed = {name: own[name] for name in own if name.startswith(("content_encoder.", "style_encoder."))}
+    network.load_own_state_dict(installed | read_model(source)[1])
 
 
 def save_model(

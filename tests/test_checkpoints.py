@@ -216,6 +216,18 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
             save_model({}, {"a": torch.zeros(1)}, path)
 
 
+def test_fine_tuning_starts_from_a_model_whose_encoder_was_frozen(
+    network: StyleTransferNetwork, tiny_config: dict[str, Any], tmp_path: Path
+) -> None:
+    path = save_model(tiny_config, network.own_state_dict(), tmp_path / "frozen.safetensors")
+    for part in ("content_encoder", "style_encoder"):
+        tiny_config[part]["trainable_from"] = "conv2_1"
+    tuned = build(tiny_config)
+    load_weights(tuned, path)
+    expected = painted(network)
+    assert float((painted(tuned) - expected).norm() / expected.norm()) < 5e-3
+
+
 def test_a_failed_save_leaves_the_model_that_was_there(
     tmp_path: Path, full_disk: Callable[[], AbstractContextManager[None]]
 ) -> None:
