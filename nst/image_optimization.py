@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nst.calibration import mean_activations
 from nst.color import check_preserve_color, keep_content_chroma, match_colors
 from nst.errors import UserError
 from nst.image_objective import Objective, StyleRegion
@@ -137,6 +138,9 @@ def optimize(
     loss_function = (
         StyleTransferLoss(**(LOSS if loss is None else loss)).to(where).to(memory_format=torch.channels_last)
     )  # type: ignore[call-overload]
+    if loss_function.network.needs_calibration:
+        seen = [resize(one, min(256 / min(one.shape[2:]), 1.0)).to(where) for one in (target, *styles)]
+        loss_function.network.set_mean_activations(mean_activations(loss_function.network, seen))
     run = _Run(optimizer, learning_rate, steps, tolerance, window, Path(state) if state else None, on_step)
     start = partial(
         _start, init, style=style, weights=weights, masks=masks, mask=mask,

@@ -8,7 +8,7 @@ gradient, not an approximation: tiles carry a margin as wide as the loss network
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -38,7 +38,7 @@ class Moments(NamedTuple):
 class SummedLossFeatures(LossFeatures):
     """Features of which only means and Gram matrices are known."""
 
-    def __init__(self, moments: dict[str, tuple[Tensor, Tensor]], scales: dict[str, Tensor]) -> None:
+    def __init__(self, moments: dict[str, tuple[Tensor, Tensor]], scales: Mapping[str, Tensor]) -> None:
         super().__init__({}, scales)
         for layer, (mean, gram) in moments.items():
             scale = scales[layer]
@@ -83,7 +83,7 @@ class TiledObjective:
         self._pixel_terms = {name: term for name, term in terms.items() if not term.layers}
         self._content_terms = {name: term for name, term in terms.items() if isinstance(term, ContentTerm)}
         self._style_terms = {name: term for name, term in terms.items() if term.summable}
-        self._style_layers = list(dict.fromkeys(layer for term in self._style_terms.values() for layer in term.layers))
+        self._style_layers = list(dict.fromkeys(layer for term in self._style_terms.values() for layer in term.layers))  # type: ignore[union-attr]
         self._strides = dict(zip(loss.network.layers, loss.network.strides, strict=True))
         self._scales = loss.wrap({layer: content for layer in loss.layers}).scales
         self._masks: list[Masks] = [None]
@@ -120,8 +120,9 @@ class TiledObjective:
                 found, values = self._style_gradients(total, index, picture)
                 gradients[index] = found
                 raw = {name: raw.get(name, 0) + value for name, value in values.items()}
+        none = SummedLossFeatures({}, {})
         for name, term in self._pixel_terms.items():
-            value = term(LossInputs(picture, *[SummedLossFeatures({}, {})] * 3, self._content), self.loss.reduction)
+            value = term(LossInputs(picture, none, none, none, self._content), self.loss.reduction)
             (term.weight * value).backward()
             raw[name] = value.detach()
         for part in self._parts(picture):
@@ -165,7 +166,7 @@ class TiledObjective:
         total, raw = piece.new_zeros(()), {}
         for masks, found in zip(self._masks, gradients, strict=True):
             for layer, (values, products) in found.items():
-                sums = _moments(features[layer], part, masks and masks[layer])
+                sums = _moments(features[layer], part, None if masks is None else masks[layer])
                 total = total + (sums.values * values).sum() + (sums.products * products).sum()
         if self._content_terms:
             with torch.no_grad():
@@ -205,9 +206,12 @@ class TiledObjective:
             features = self._inner(picture[:, :, rows, columns], part)
             for total, masks in zip(totals, all_masks, strict=True):
                 for layer in self._style_layers:
-                    found = _moments(features[layer], part, masks and masks[layer])
-                    before = total.get(layer, (0, 0, 0))
-                    total[layer] = Moments(*(a + b.double() for a, b in zip(before, found, strict=True)))
+                    found = _moments(features[layer], part, None if masks is None else masks[layer])
+                    wide = [one.double() for one in found]
+                    before = total.get(layer)
+                    total[layer] = Moments(
+                        *(wide if before is None else [a + b for a, b in zip(before, wide, strict=True)])
+                    )
         return totals
 
     def _style(self, style: Tensor, mask: Tensor | None) -> LossFeatures:
