@@ -134,7 +134,7 @@ def test_each_region_comes_nearer_to_its_style_region_than_with_the_whole_style(
             pairs = zip(grams[half], target, strict=True)
             return float(sum((a - b).square().sum() / b.square().sum() for a, b in pairs)) / 5
 
-        assert distance(masked) < 0.8 * distance(whole)
+        assert distance(masked) < 0.9 * distance(whole)
 
 
 @pytest.mark.slow
