@@ -13,20 +13,24 @@ from torch import Tensor, nn
 
 from nst.base_network import BaseNetwork, Region
 from nst.fusion import Alpha, adain_affine, alpha_per_level
+from nst.reflection import ReflectionConv2d
 from nst.statistics import Statistics
 from nst.style_code import StyleCode
 
 STRIDES = (1, 2, 4, 8)
 CONTRAST = 4.0  # gives pictures a deviation near 1, like features
-BORDER = 8  # pixels, a multiple of 8: training sees it too, so little of what zero padding does is left inside
 DEVIATION_OFFSET = math.log(math.expm1(1.0))  # softplus of it is 1: the deviation where the MLP says 0
 COLOR_MIXTURES = 6  # entries of a 3×3 matrix off its diagonal
 FEATURE_EPSILON = 1e-3  # added to the features' variance: a channel that hardly fires is not scaled up a hundredfold
 
 
 def convolution(in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1) -> nn.Conv2d:
-    """A convolution with zero padding, which costs nothing, He-initialised; it keeps or halves the size."""
-    layer = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding=1)
+    """A convolution that keeps or halves the size, He-initialised.
+
+    With reflection padding: zeros tell the network where the border is, and it learned to leave there what the style's
+    statistics still lacked, a frame and a blot in a corner of every picture.
+    """
+    layer = ReflectionConv2d(in_channels, out_channels, kernel_size, padding=1, stride=stride)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer
@@ -36,12 +40,15 @@ def upsampled_convolution(x: Tensor, layer: nn.Conv2d) -> Tensor:
     """``layer(F.interpolate(x, scale_factor=2))`` of a 3×3 convolution, computed before the upsampling.
 
     Of the three taps along a side two fall on the same pixel of ``x``, so each of the four output positions in a pixel has
-    a kernel of sums. A quarter of the work, and the large map of many channels is never made.
+    a kernel of sums. A quarter of the work, and the large map of many channels is never made. (Reflection of the upsampled
+    map repeats the outermost pixels of ``x``.)
     """
     fold = layer.weight.new_tensor([[[1, 0, 0], [0, 1, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 0], [0, 0, 1]]])
     weight = torch.einsum("oiyx,ahy,bwx->oabihw", layer.weight, fold, fold).flatten(0, 2)
     bias = None if layer.bias is None else layer.bias.repeat_interleave(4)
-    return F.pixel_shuffle(F.conv2d(x, weight, bias, padding=1), 2)
+    with torch.autocast(x.device.type, enabled=False):  # which would pad in float32
+        padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    return F.pixel_shuffle(F.conv2d(padded, weight, bias), 2)
 
 
 class Affine(NamedTuple):
@@ -153,7 +160,7 @@ class FastNetwork(BaseNetwork):
         self.predictor = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), last)
         encoder = 2 + 4  # a position of its resolution a 3×3 convolution
         body = 8 * (2 * blocks[8] + 1) + 4 * (2 * blocks[4] + 1) + 2 * 2 + 1
-        self.margins, self.border = (encoder + 8, encoder + 8 + body), BORDER
+        self.margins = (encoder + 8, encoder + 8 + body)
 
     def encode_content(self, pictures: Tensor) -> list[Tensor]:
         return self.light_encoder(pictures)

@@ -14,8 +14,8 @@ class ReflectionConv2d(nn.Conv2d):
     memory where one does. Under it a VGG-19 with reflection padding spent a sixth of its time so.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, padding: int) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, padding=padding, padding_mode="reflect")
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, padding: int, stride: int = 1) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, padding_mode="reflect")
 
     def forward(self, input: Tensor) -> Tensor:
         with torch.autocast(input.device.type, enabled=False):
