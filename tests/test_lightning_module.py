@@ -74,10 +74,12 @@ def test_several_styles_a_content_are_the_mean_of_their_pairs(make: Any, batch: 
         assert float(both.raw[name]) == pytest.approx(mean, rel=1e-4), name
 
 
-def test_a_network_of_its_own_encoder_is_trained_on_what_it_paints_when_used(batch: dict[str, torch.Tensor]) -> None:
-    module = module_of(fast())
-    assert module.network.border > 0
-    batch = {name: pictures[..., :48] for name, pictures in batch.items()}  # fits the strides with the border
+@pytest.mark.parametrize("make", [lambda: multiscale(trainable_from="conv3_1"), fast])
+def test_a_network_of_its_own_encoder_is_trained_on_what_it_paints_when_used(
+    make: Any, batch: dict[str, torch.Tensor]
+) -> None:
+    module = module_of(make())
+    batch = {name: pictures[..., :48] for name, pictures in batch.items()}  # fits the strides with a border
     output, _ = module.stylize_and_measure(batch)
     for picture, style, painted in zip(batch["content"], batch["style"], output, strict=True):
         regions = [Region(module.network.encode_style(style[None]))]
@@ -97,7 +99,6 @@ def test_the_identity_term_reconstructs_content_at_alpha_zero_and_styles_in_thei
 ) -> None:
     module = module_of(fast(), identity_samples=1)
     network, first = module.network, {name: pictures[:1] for name, pictures in batch.items()}
-    network.border = 0
     results = [
         network(first["content"], first["style"], alpha=0.0),
         network(first["style"], network.encode_style(first["style"]), alpha=1.0),
