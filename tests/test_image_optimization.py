@@ -151,6 +151,39 @@ def test_two_styles_with_label_images_take_turns(pictures: torch.Tensor) -> None
     assert float(difference[:, :24].mean()) > 0.15 and float(difference[:, 40:].mean()) < -0.15
 
 
+def test_found_regions_take_the_style_regions_they_look_like(pictures: torch.Tensor) -> None:
+    """Bright and dark halves: found regions give the bright one the bright red and the dark one the dark blue."""
+    pytest.importorskip("skimage")
+    content, style = torch.full((1, 3, 48, 64), 0.8), torch.zeros(1, 3, 48, 48)
+    content[..., 32:] = 0.1
+    style[:, 2, :, :24] = 0.4
+    style[:, 0, :, 24:], style[:, 1:, :, 24:] = 1.0, 0.6
+    options = {"steps": 25, "loss": LOSS | {"content": {"weight": 0}}}
+    difference = optimize(content, style, mask="segment", **options)[0]  # type: ignore[arg-type]
+    difference = difference[0] - difference[2]  # red minus blue
+    assert float(difference[:, :24].mean()) > 0.2 and float(difference[:, 40:].mean()) < -0.15
+
+
+def test_a_loss_network_without_mean_activations_is_calibrated_on_the_pictures(
+    pictures: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[StyleTransferLoss] = []
+
+    def keep(**options: object) -> StyleTransferLoss:
+        made.append(StyleTransferLoss(**options))  # type: ignore[arg-type]
+        return made[-1]
+
+    monkeypatch.setattr("nst.image_optimization.StyleTransferLoss", keep)
+    random = LOSS | {"network": {"name": "vgg19", "weights": "random"}, "normalized": True}
+    optimize(pictures[0], [pictures[1], pictures[2]], steps=1, loss=random, precision="float32")
+    network = made[0].network
+    assert not network.needs_calibration
+    features = torch.cat([network.features(picture, ["relu2_1"])["relu2_1"] for picture in pictures])
+    means = features.mean(dim=(0, 2, 3))
+    fires = means > 0.5  # a random filter may be silent nearly everywhere, and is left as it is
+    assert fires.sum() > 64 and torch.allclose(means[fires], torch.ones(int(fires.sum())), atol=1e-3)
+
+
 def test_mistakes_are_one_line(pictures: torch.Tensor, tmp_path: Path) -> None:
     content, style = pictures[0], pictures[1]
     for options, said in (

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from hydra import compose, initialize_config_dir
-from PIL import Image
+from PIL import Image, ImageFilter, ImageOps
 
 from nst import Stylizer, UserError
 from nst.batch import stylize
@@ -135,6 +135,64 @@ def test_each_region_comes_nearer_to_its_style_region_than_with_the_whole_style(
             return float(sum((a - b).square().sum() / b.square().sum() for a, b in pairs)) / 5
 
         assert distance(masked) < 0.9 * distance(whole)
+
+
+# Eight photographs and paintings, two of each photograph.
+PAIRS = [
+    ("rocket", "impressionism/sunset_on_water"),
+    ("rocket", "ukiyo_e/great_wave"),
+    ("coffee", "cubism/guitar"),
+    ("coffee", "impressionism/cypress_night"),
+    ("astronaut", "pointillism/lighthouse"),
+    ("astronaut", "chinese_ink/mountains_in_mist"),
+    ("chelsea", "ukiyo_e/red_mountain"),
+    ("chelsea", "cubism/houses_on_a_hill"),
+]
+
+
+def light_part(picture: Image.Image) -> torch.Tensor:
+    """Where a picture is light by Otsu's threshold, ``(H, W)`` bool; blurred, so that it is made of areas, not of specks."""
+    filters = pytest.importorskip("skimage.filters")
+    blurred = np.asarray(picture.convert("L").filter(ImageFilter.GaussianBlur(8)))
+    return torch.from_numpy(blurred > filters.threshold_otsu(blurred))
+
+
+def label_image(first: torch.Tensor) -> Image.Image:
+    return Image.fromarray(np.where(first[..., None].numpy(), np.uint8(RED), np.uint8(BLUE)))
+
+
+@torch.inference_mode()
+def grams_inside(picture: Image.Image, inside: torch.Tensor, vgg: VGG19) -> list[torch.Tensor]:
+    """Gram matrices over the positions that lie in a region, at relu1_1 … relu5_1."""
+    grams = []
+    for level in vgg.features(to_tensor(picture)[None], [f"relu{i}_1" for i in range(1, 6)]).values():
+        share = F.adaptive_avg_pool2d(inside[None, None].float(), level.shape[2:])
+        flat = level[0][:, share[0, 0] > 0.5]
+        grams.append(flat @ flat.T / flat.shape[1])
+    return grams
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pair", PAIRS, ids=" in ".join)
+def test_label_images_bring_every_pair_s_regions_nearer_to_their_style(
+    pair: tuple[str, str], stylizer: Stylizer, raw_vgg: VGG19
+) -> None:
+    """The measure of docs/masks.md. The light part takes the style's dark one: what no style as a whole does by itself."""
+    content = read_image(SAMPLES / "content" / f"{pair[0]}.jpg").convert("RGB")
+    style = read_image(SAMPLES / "style" / f"{pair[1]}.jpg").convert("RGB")
+    content, style = (ImageOps.fit(one, (256, 256), Image.Resampling.LANCZOS) for one in (content, style))
+    light, dark = light_part(content), ~light_part(style)
+    distances = []  # of the light and of the dark region
+    for painted in (stylizer(content, style, mask=[label_image(light), label_image(dark)]), stylizer(content, style)):
+        each = []
+        for inside, target in ((light, dark), (~light, ~dark)):
+            found, wanted = grams_inside(painted, inside, raw_vgg), grams_inside(style, target, raw_vgg)
+            pairs = zip(found, wanted, strict=True)
+            each.append(float(np.mean([float((a - b).square().sum() / b.square().sum()) for a, b in pairs])))
+        distances.append(each)
+    ratios = [masked / whole for masked, whole in zip(*distances, strict=True)]
+    assert max(ratios) < 1, ratios
+    assert sum(distances[0]) < 0.9 * sum(distances[1])
 
 
 @pytest.mark.slow
