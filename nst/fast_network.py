@@ -68,8 +68,10 @@ class ColorMap(NamedTuple):
     shift: Tensor
 
     def __call__(self, pictures: Tensor) -> Tensor:
-        matrix = self.matrix.to(pictures.dtype).expand(len(pictures), -1, -1)
-        return torch.baddbmm(self.shift.to(pictures.dtype), matrix, pictures.flatten(2)).view_as(pictures)
+        matrices, shifts = (value.to(pictures.dtype).expand(len(pictures), -1, -1) for value in self)
+        # A 1×1 convolution a picture keeps the layout, which is that of what it will be added to.
+        colored = zip(pictures.split(1), matrices, shifts, strict=True)
+        return torch.cat([F.conv2d(one, matrix[:, :, None, None], shift[:, 0]) for one, matrix, shift in colored])
 
 
 class Modulations(NamedTuple):
@@ -102,8 +104,8 @@ class _ContentEncoder(nn.Module):
         )
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
-        features = [pictures.contiguous()]  # three channels: a plane each is faster
-        x = (pictures.contiguous(memory_format=torch.channels_last) - 0.5) * CONTRAST
+        features = [pictures]
+        x = (pictures - 0.5) * CONTRAST
         for layer in self.halvings:
             x = F.relu(layer(x))
             features.append(x)

@@ -72,7 +72,8 @@ def as_float(batch: Tensor) -> Tensor:
 
 def _from_image(image: Image.Image) -> tuple[Tensor, Callable[[Tensor], Image.Image]]:
     rgb, matte = images.split_alpha(image)
-    pixels = torch.from_numpy(np.array(rgb)).permute(2, 0, 1)[None]
+    # (The batch first: its stride has to be a picture's for torch to see that this is channels-last.)
+    pixels = torch.from_numpy(np.array(rgb))[None].permute(0, 3, 1, 2)
 
     def restore(result: Tensor) -> Image.Image:
         return images.merge_alpha(images.from_array(result[0].permute(1, 2, 0).contiguous().numpy()), matte)
