@@ -19,8 +19,8 @@ from nst.losses import LossValues, StyleTransferLoss
 from nst.pictures import Picture, as_float, to_batch, to_mask
 from nst.region_styles import Mask, StylePart, match_pictures, soft_masks
 from nst.stylizer import Stylizer, choose_device, has_fast_bfloat16, resize, to_size
-from nst.tiled_objective import TiledObjective
-from nst.tiling import Tile, tile_side
+from nst.tiled_objective import TiledObjective, objective_side
+from nst.tiling import Tile
 
 # α·content + β·style + γ·TV with relative distances, on the layers of Gatys et al. 2016.
 LOSS: dict[str, Any] = {
@@ -55,7 +55,7 @@ def optimize(
     max_size: int | None = None,
     style_size: int | None = None,
     scales: int = 1,
-    optimizer: str = "adam",
+    optimizer: str | None = None,
     learning_rate: float | None = None,
     tolerance: float = 0.0,
     window: int = 25,
@@ -85,7 +85,8 @@ def optimize(
         max_size: largest longer side of the result.
         style_size: shorter side at which styles are seen; by default the result's own.
         scales: sizes from coarse to fine, each twice the one before; the last is the result's.
-        optimizer: ``adam`` or ``lbfgs``.
+        optimizer: ``adam`` or ``lbfgs``; by default L-BFGS from ``init="stylizer"``, which is near a minimum, and Adam from
+            everything else, where it gets further in the same steps.
         learning_rate: by default 0.06 for Adam and 1 for L-BFGS.
         tolerance: stop a scale when the mean loss of the last ``window`` steps is less than this share below that of the
             ``window`` steps before; 0 never stops early.
@@ -94,8 +95,8 @@ def optimize(
         mask: each region of the content in the style of a region of the style picture, ``segment`` or label images, as for
             :class:`nst.Stylizer`.
         preserve_color: ``none``, ``luminance`` or ``histogram``, as for :class:`nst.Stylizer`.
-        tile: the loss and its gradient are computed in tiles: ``auto`` for pictures above 2048×2048 pixels, ``off``, or a
-            side; as for :class:`nst.Stylizer`. Terms that need the whole picture's features at once refuse it.
+        tile: the loss and its gradient are computed in tiles: ``auto`` for pictures above 2048×1024 pixels, ``off``, or a
+            side in pixels. Terms that need the whole picture's features at once refuse it.
         ckpt: model of ``init="stylizer"``.
         state: file that an interrupted run goes on from; written every ``window`` steps, removed at the end.
         seed: of the noise.
@@ -108,6 +109,8 @@ def optimize(
     Raises:
         UserError: a picture that cannot be read or is too small, or a value out of its range.
     """
+    if optimizer is None:
+        optimizer = "lbfgs" if isinstance(init, str) and init == "stylizer" else "adam"
     if optimizer not in OPTIMIZERS:
         raise UserError(f"unknown optimizer {optimizer!r}: choose from {', '.join(OPTIMIZERS)}.")
     if isinstance(init, str) and init not in STARTS and not Path(init).exists():
@@ -115,7 +118,7 @@ def optimize(
     if steps < 1 or scales < 1 or window < 1:
         raise UserError(f"steps, scales and window must be at least 1: found {steps}, {scales} and {window}.")
     check_preserve_color(preserve_color)
-    tile_side(tile, 1, 1)
+    objective_side(tile, 1, 1)
     where = choose_device(device)
     pixels, restore = to_batch(content, "content")
     original = to_size(pixels[:1], size, max_size)
@@ -151,7 +154,7 @@ def optimize(
         factor = 0.5 ** (scales - 1 - scale)
         scaled = resize(target, factor)
         shape = (scaled.shape[2], scaled.shape[3])
-        side = tile_side(tile, *shape)
+        side = objective_side(tile, *shape)
         make = Objective if side >= max(shape) else partial(TiledObjective, side=side)
         objective = make(
             loss_function,

@@ -22,7 +22,10 @@ from nst.loss_terms import ContentTerm
 from nst.losses import IDENTITY_TERMS, LossFeatures, LossInputs, LossValues, StyleTransferLoss
 from nst.region_features import fill_outside
 from nst.statistics import mean_and_gram
-from nst.tiling import Part, parts
+from nst.tiling import AUTO_TILE, Part, Tile, parts, tile_side
+
+# Pixels up to which the loss is not cut. Gradients need every map of the loss network: 1.8 KiB a pixel in bfloat16.
+AUTO_WHOLE = 2048 * 1024
 
 Masks = dict[str, Tensor] | None  # layer → (1, 1, H, W) of the picture; None: all of it
 
@@ -43,6 +46,13 @@ class SummedLossFeatures(LossFeatures):
         for layer, (mean, gram) in moments.items():
             scale = scales[layer]
             self._moments[layer] = mean * scale, gram * (scale[:, None] * scale[None, :])
+
+
+def objective_side(tile: Tile, height: int, width: int) -> int:
+    """As :func:`nst.tiling.tile_side`, but ``auto`` cuts pictures above 2048×1024 pixels: gradients need more memory."""
+    if tile == "auto" and height * width > AUTO_WHOLE:
+        return AUTO_TILE
+    return tile_side(tile, height, width)
 
 
 def check_sums(loss: StyleTransferLoss) -> None:

@@ -262,9 +262,9 @@ def test_a_tuning_command_searches(command: str, sets: Path) -> None:
 def test_an_optimisation_command_writes_what_it_names(command: str, workplace: Path) -> None:
     from nst.optimization_job import run_optimization
 
-    cfg = composed(f"{command} size=48 steps=2")
+    cfg = composed(f"{command} size=64 steps=2")  # two scales are 32 and 64 pixels
     run_optimization(cfg)
-    assert Image.open(cfg.output).size == (60, 48)
+    assert min(Image.open(cfg.output).size) == 64
 
 
 @pytest.mark.slow

