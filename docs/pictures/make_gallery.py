@@ -1,4 +1,4 @@
-"""Draws gallery.jpg: the sample photographs (left) in the manner of some sample paintings (top), by the bundled model.
+"""Draws gallery.jpg, or gallery_MODEL.jpg: the sample photographs (left) in the manner of some sample paintings (top).
 
 python docs/pictures/make_gallery.py [MODEL]
 """
@@ -38,14 +38,16 @@ def square(path: Path, side: int = 512) -> Tensor:
 
 
 def main() -> None:
-    stylizer = Stylizer.from_checkpoint(sys.argv[1] if len(sys.argv) > 1 else "vgg19")
+    model = sys.argv[1] if len(sys.argv) > 1 else "vgg19"
+    stylizer = Stylizer.from_checkpoint(model)
     styles = [square(SAMPLES / "style" / f"{name}.jpg") for name in STYLES]
     codes = [stylizer.encode_style(style) for style in styles]
     rows = [[torch.ones(3, SIDE, SIDE), *(style[0] for style in styles)]]
     for name in CONTENTS:
         content = square(SAMPLES / "content" / f"{name}.jpg")
         rows.append([content[0], *(stylizer(content, code)[0] for code in codes)])
-    print(write_image(contact_sheet(rows, SIDE), HERE / "gallery.jpg", quality=85))
+    name = "gallery.jpg" if model == "vgg19" else f"gallery_{Path(model).stem}.jpg"
+    print(write_image(contact_sheet(rows, SIDE), HERE / name, quality=85))
 
 
 if __name__ == "__main__":
