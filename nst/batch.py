@@ -123,7 +123,8 @@ class Batch:
             self._failed(job, error)
             return
         seconds = time.perf_counter() - start
-        print(f"{job.output}  {result.width}×{result.height}  {seconds:.2f} s", flush=True)
+        line = f"{job.output}  {result.width}×{result.height}  {seconds:.2f} s\n"
+        print(line, end="", flush=True)  # in one write: processes that share a batch share the output
         self._writer = self._writer or ThreadPoolExecutor(max_workers=1)
         self._waiting.append((job, self._writer.submit(write_image, result, job.output, quality=self._quality)))
         if len(self._waiting) > WAITING:
@@ -191,8 +192,8 @@ def _bar(pictures: int) -> Progress:
 def _read_ahead(
     jobs: Sequence[Job], max_pixels: int | None, first_frame: bool
 ) -> Iterator[tuple[Job, Image.Image | BaseException]]:
-    """Jobs with their decoded contents, or with what is wrong with them; the next one is decoded while the caller works on this one. Jobs that follow each
-    other share a content."""
+    """Jobs with their decoded contents, or with what is wrong with them; the next one is decoded while the caller works on
+    this one. Jobs that follow each other share a content."""
     with ThreadPoolExecutor(max_workers=1) as reader:
         pictures: dict[Path, Future[Image.Image]] = {}
         for index, job in enumerate(jobs):

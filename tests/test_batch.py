@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -149,7 +150,8 @@ def test_two_processes_paint_every_picture_once_and_name_the_bad_ones(
     keys = {"ckpt": model, "content": tmp_path / "in", "output_dir": tmp_path / "shared"}
     processes = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
     command = [sys.executable, str(STYLIZE), *(f"{key}={value}" for key, value in keys.items()), *processes]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=240)
+    unbuffered = os.environ | {"PYTHONUNBUFFERED": "1"}  # lines must stay whole even then
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=240, env=unbuffered)
     assert done.returncode == 1, done.stderr
     lines = done.stdout.splitlines()
     assert lines[-1] == "5 written, 0 there already, 2 failed"
