@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,10 +15,11 @@ from nst.calibration import mean_activations
 from nst.color import check_preserve_color, keep_content_chroma, match_colors
 from nst.errors import UserError
 from nst.image_objective import Objective, StyleRegion
-from nst.losses import LossValues, StyleTransferLoss
+from nst.losses import StyleTransferLoss
+from nst.optimization_run import OptimizationRun, Progress, fingerprint
 from nst.pictures import Picture, as_float, to_batch, to_mask
 from nst.region_styles import Mask, StylePart, match_pictures, soft_masks
-from nst.stylizer import Stylizer, choose_device, has_fast_bfloat16, resize, to_size
+from nst.stylizer import Stylizer, choose_device, choose_dtype, resize, to_size
 from nst.tiled_objective import TiledObjective, objective_side
 from nst.tiling import Tile
 
@@ -31,17 +32,7 @@ LOSS: dict[str, Any] = {
 }
 OPTIMIZERS = ("adam", "lbfgs")
 STARTS = ("content", "noise", "stylizer")
-ADAM_LEARNING_RATE = 0.06  # of pixels in [0, 1]; a lower loss than with 0.03 after 20 steps as after 200
 SMALLEST_SIDE = 32  # below it the loss network's deepest layers have too few positions
-
-
-class Progress(NamedTuple):
-    """The state after a step; ``picture`` is ``(1, 3, H, W)``, not clamped, and goes on changing."""
-
-    step: int
-    steps: int
-    losses: LossValues
-    picture: Tensor
 
 
 def optimize(
@@ -98,7 +89,8 @@ def optimize(
         tile: the loss and its gradient are computed in tiles: ``auto`` for pictures above 2048×1024 pixels, ``off``, or a
             side in pixels. Terms that need the whole picture's features at once refuse it.
         ckpt: model of ``init="stylizer"``.
-        state: file that an interrupted run goes on from; written every ``window`` steps, removed at the end.
+        state: file that an interrupted run of the same pictures and options (``steps`` may differ) goes on from; written every
+            ``window`` steps, removed at the end.
         seed: of the noise.
         device, precision: as for :class:`nst.Stylizer`.
         on_step: called after every step.
@@ -120,31 +112,38 @@ def optimize(
     check_preserve_color(preserve_color)
     objective_side(tile, 1, 1)
     where = choose_device(device)
+    dtype = choose_dtype(precision, where)
     pixels, restore = to_batch(content, "content")
-    original = to_size(pixels[:1], size, max_size)
-    target = as_float(original)
+    original = to_size(_one(pixels, "content"), size, max_size)
+    target = as_float(original).cpu()
     smallest = min(target.shape[2:]) // 2 ** (scales - 1)
     if smallest < SMALLEST_SIDE:
         raise UserError(
             f"the picture's shorter side is {smallest} pixels at the coarsest scale, below {SMALLEST_SIDE}: "
             "choose a larger size or fewer scales."
         )
-    styles = [as_float(to_batch(one, "style")[0][:1]) for one in _as_list(style)]
+    styles = [as_float(_one(to_batch(one, "style")[0], "style")).cpu() for one in _as_list(style)]
     shares = _shares(weights, masks, len(styles))
     regions = _regions(target, styles, weights, masks, mask)
     if preserve_color == "histogram":
         styles = [match_colors(one, target) for one in styles]
     factors = [(style_size or min(target.shape[2:])) / min(one.shape[2:]) for one in styles]
 
-    half = precision == "bfloat16" or (precision == "auto" and has_fast_bfloat16(where))
-    autocast = torch.autocast(where.type, torch.bfloat16, enabled=half)
+    autocast = torch.autocast(where.type, dtype, enabled=dtype != torch.float32)
     loss_function = (
         StyleTransferLoss(**(LOSS if loss is None else loss)).to(where).to(memory_format=torch.channels_last)
     )  # type: ignore[call-overload]
     if loss_function.network.needs_calibration:
         seen = [resize(one, min(256 / min(one.shape[2:]), 1.0)).to(where) for one in (target, *styles)]
         loss_function.network.set_mean_activations(mean_activations(loss_function.network, seen))
-    run = _Run(optimizer, learning_rate, steps, tolerance, window, Path(state) if state else None, on_step)
+    begun = _start_picture(init)
+    job = fingerprint(
+        [target, *styles, *begun, *_region_masks(regions)],
+        ["picture" if begun else init, shares, loss, style_size, scales, optimizer, learning_rate, seed, str(ckpt)],
+    )
+    run = OptimizationRun(
+        optimizer, learning_rate, steps, tolerance, window, Path(state) if state else None, job, on_step
+    )
     start = partial(
         _start, init, style=style, weights=weights, masks=masks, mask=mask,
         tile=tile, ckpt=ckpt, seed=seed, device=device, precision=precision,
@@ -174,93 +173,6 @@ def optimize(
     return restore((result * 255).round().to(torch.uint8) if original.dtype == torch.uint8 else result)
 
 
-class _Run:
-    """The loop: steps at one scale after the other, and the file an interrupted run goes on from."""
-
-    def __init__(
-        self,
-        optimizer: str,
-        learning_rate: float | None,
-        steps: int,
-        tolerance: float,
-        window: int,
-        state: Path | None,
-        on_step: Callable[[Progress], None] | None,
-    ) -> None:
-        self.optimizer, self.learning_rate, self.steps = optimizer, learning_rate, steps
-        self.tolerance, self.window, self.state, self.on_step = tolerance, window, state, on_step
-        self._resumed = self._load()
-
-    def __call__(self, objective: Objective | TiledObjective, picture: Tensor, scale: int) -> Tensor:
-        resumed = self._resumed or {"scale": 0}
-        if scale < resumed["scale"]:
-            return picture  # this scale was finished before; what follows starts from the stored picture
-        picture = picture.contiguous().requires_grad_(True)  # L-BFGS wants it so
-        rate = self.learning_rate
-        algorithm: torch.optim.Optimizer
-        if self.optimizer == "adam":
-            algorithm = torch.optim.Adam([picture], lr=rate or ADAM_LEARNING_RATE, betas=(0.9, 0.99))
-        else:
-            algorithm = torch.optim.LBFGS([picture], lr=rate or 1.0, max_iter=1, history_size=20)
-        first, history = 0, []
-        if scale == resumed["scale"] and "picture" in resumed:
-            with torch.no_grad():
-                picture.copy_(resumed["picture"])
-            algorithm.load_state_dict(resumed["optimizer"])
-            first, history = resumed["step"], resumed["history"]
-        values: list[LossValues] = []
-
-        def closure() -> Tensor:
-            algorithm.zero_grad()
-            values[:] = [objective.backward(picture)]
-            return values[0].total
-
-        for step in range(first, self.steps):
-            algorithm.step(closure)
-            if self.optimizer == "adam":
-                with torch.no_grad():
-                    picture.clamp_(0, 1)
-            history.append(values[0].total.item())
-            if self.on_step:
-                self.on_step(Progress(step + 1, self.steps, values[0], picture.detach()))
-            if (step + 1) % self.window == 0:
-                self._save(scale, step + 1, picture, algorithm, history)
-            if converged(history, self.tolerance, self.window):
-                break
-        return picture.detach()
-
-    def _load(self) -> dict[str, Any] | None:
-        if self.state is None or not self.state.exists():
-            return None
-        try:
-            return torch.load(self.state, weights_only=True)
-        except Exception:
-            raise UserError(f"state {str(self.state)!r} is not one of an optimisation: remove it.") from None
-
-    def _save(
-        self, scale: int, step: int, picture: Tensor, algorithm: torch.optim.Optimizer, history: list[float]
-    ) -> None:
-        if self.state is None:
-            return
-        self.state.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.state.with_suffix(".part")
-        held = {"scale": scale, "step": step, "picture": picture.detach().cpu(), "history": history}
-        torch.save(held | {"optimizer": algorithm.state_dict()}, temporary)
-        temporary.replace(self.state)
-
-    def finish(self) -> None:
-        if self.state is not None:
-            self.state.unlink(missing_ok=True)
-
-
-def converged(history: Sequence[float], tolerance: float, window: int) -> bool:
-    """Whether the mean of the last ``window`` losses is less than ``tolerance`` (a share) below that of the ones before."""
-    if tolerance <= 0 or len(history) < 2 * window:
-        return False
-    before, after = sum(history[-2 * window : -window]), sum(history[-window:])
-    return before - after < tolerance * before
-
-
 def _start(
     init: str | Picture,
     scaled: Tensor,
@@ -283,8 +195,15 @@ def _start(
     if isinstance(init, str) and init == "stylizer":
         stylizer = Stylizer.from_checkpoint(ckpt, device=device, precision=precision)
         return stylizer(scaled, style, weights=weights, masks=masks, mask=mask, tile=tile)
-    given = as_float(to_batch(init, "init")[0][:1])
+    (given,) = _start_picture(init)
     return F.interpolate(given, size=scaled.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
+
+
+def _start_picture(init: str | Picture) -> list[Tensor]:
+    """The picture that ``init`` is, if it is one."""
+    if isinstance(init, str) and init in STARTS:
+        return []
+    return [as_float(_one(to_batch(init, "init")[0], "init")).cpu()]
 
 
 def _shares(weights: Sequence[float] | None, masks: Sequence[Picture] | None, count: int) -> list[float]:
@@ -313,6 +232,20 @@ def _regions(
     matching = match_pictures(content, styles, mask)
     soft = soft_masks(matching.labels, len(matching.parts), size)
     return [StyleRegion(one, parts) for one, parts in zip(soft, matching.parts, strict=True)]
+
+
+def _region_masks(regions: Sequence[StyleRegion] | None) -> list[Tensor]:
+    """All that says which region takes what."""
+    inside = [part.inside for region in regions or () for part in region.parts if part.inside is not None]
+    return [*(region.mask for region in regions or ()), *inside]
+
+
+def _one(batch: Tensor, name: str) -> Tensor:
+    if len(batch) != 1:
+        raise UserError(
+            f"one picture is optimised at a time: found a batch of {len(batch)} as {name}; call it for each."
+        )
+    return batch
 
 
 def _as_list(style: Picture | Sequence[Picture]) -> list[Picture]:

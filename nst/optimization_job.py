@@ -64,17 +64,26 @@ def _options(cfg: DictConfig, output: Path) -> dict[str, Any]:
 
 def _loss(cfg: DictConfig) -> dict[str, Any]:
     """The options of the loss: a file of configs/loss by name or any file by path, with the weights that were given."""
-    named = LOSSES / f"{cfg.loss}.yaml"
-    path = named if named.is_file() else Path(cfg.loss)
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in LOSSES.glob("*.yaml")))
-        raise UserError(f"unknown loss {cfg.loss!r}: choose from {known}, or give a file.")
-    loss: dict[str, Any] = OmegaConf.to_container(OmegaConf.load(path), resolve=True)  # type: ignore[assignment]
+    loss: dict[str, Any] = OmegaConf.to_container(_read_loss(cfg.loss), resolve=True)  # type: ignore[assignment]
     for name in WEIGHTS:
         weight = cfg[f"{name}_weight"]
         if weight is not None:
             loss[name] = {**(loss.get(name) or {}), "weight": weight}
     return loss
+
+
+def _read_loss(name: str) -> DictConfig:
+    """A loss file over those that its ``defaults`` name, as Hydra would compose them."""
+    named = LOSSES / f"{name}.yaml"
+    path = named if named.is_file() else Path(name)
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in LOSSES.glob("*.yaml")))
+        raise UserError(f"unknown loss {name!r}: choose from {known}, or give a file.")
+    own = OmegaConf.load(path)
+    if not isinstance(own, DictConfig):
+        raise UserError(f"loss {name!r} is no file of loss terms: write it as those in configs/loss.")
+    bases = [base for base in own.pop("defaults", []) if base != "_self_"]
+    return OmegaConf.merge(*(_read_loss(base) for base in bases), own)  # type: ignore[return-value]
 
 
 def _list(value: Any) -> list[Any] | None:

@@ -42,12 +42,9 @@ class Stylizer:
     """
 
     def __init__(self, network: BaseNetwork, device: str | torch.device | None = None, precision: str = "auto") -> None:
-        if precision not in PRECISIONS:
-            raise UserError(f"unknown precision {precision!r}: choose from {', '.join(PRECISIONS)}.")
         self.device = choose_device(device)
+        self.dtype = choose_dtype(precision, self.device)
         self.network = network.eval().requires_grad_(False).to(self.device).to(memory_format=torch.channels_last)
-        fast = precision == "auto" and has_fast_bfloat16(self.device)
-        self.dtype = torch.bfloat16 if fast or precision == "bfloat16" else torch.float32
 
     @classmethod
     def from_pretrained(cls, source: str | Path = "vgg19", revision: str | None = None, **options: Any) -> Stylizer:
@@ -226,6 +223,18 @@ def has_fast_bfloat16(device: torch.device) -> bool:
         return False
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
+
+
+def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The type that convolutions compute in: see :class:`Stylizer`.
+
+    Raises:
+        UserError: an unknown precision.
+    """
+    if precision not in PRECISIONS:
+        raise UserError(f"unknown precision {precision!r}: choose from {', '.join(PRECISIONS)}.")
+    fast = precision == "auto" and has_fast_bfloat16(device)
+    return torch.bfloat16 if fast or precision == "bfloat16" else torch.float32
 
 
 def choose_device(name: str | torch.device | None) -> torch.device:

@@ -12,9 +12,10 @@ from PIL import Image
 
 from nst import UserError
 from nst.image_objective import MaskedLossFeatures, Objective
-from nst.image_optimization import Progress, converged, optimize
+from nst.image_optimization import Progress, optimize
 from nst.losses import LossFeatures, StyleTransferLoss
 from nst.metrics import PairMetrics
+from nst.optimization_run import converged
 from nst.stylizer import has_fast_bfloat16
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -84,6 +85,23 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(pictures: torch.T
     rest = losses_of(**options, state=state)
     assert rest == pytest.approx(whole[4:], rel=1e-5)
     assert not state.exists()
+
+
+@pytest.mark.parametrize("change", ["style", "content's size", "optimizer"])
+def test_what_an_interrupted_run_of_another_job_left_is_passed_over(
+    pictures: torch.Tensor, tmp_path: Path, change: str
+) -> None:
+    def stop(progress: Progress) -> None:
+        raise KeyboardInterrupt
+
+    options = {"content": pictures[0], "style": pictures[1], "window": 1, "steps": 3}
+    state = tmp_path / "run.state"
+    with pytest.raises(KeyboardInterrupt):
+        losses_of(**options, state=state, on_step=lambda progress: stop(progress) if progress.step == 2 else None)
+    assert state.exists()
+    other = {"style": {"style": pictures[2]}, "content's size": {"size": 40}, "optimizer": {"optimizer": "lbfgs"}}
+    options |= other[change]
+    assert losses_of(**options, state=state) == losses_of(**options)
 
 
 def test_it_stops_when_the_loss_has_converged(pictures: torch.Tensor) -> None:
@@ -198,6 +216,8 @@ def test_mistakes_are_one_line(pictures: torch.Tensor, tmp_path: Path) -> None:
         ({"scales": 3}, "coarsest scale"),
         ({"weights": [1.0, 2.0]}, "one number of at least 0 a style"),
         ({"masks": [left_mask(), left_mask()]}, "2 masks for 1 styles"),
+        ({"precision": "half"}, "unknown precision 'half'"),
+        ({"init": pictures[:, 0]}, "a batch of 3 as init"),
         ({"mask": "elsewhere"}, "mask must be segment or 2 label images"),
         ({"mask": "segment", "weights": [1.0]}, "neither weights nor masks"),
     ):

@@ -35,3 +35,20 @@ def test_weights_override_the_loss_file(tmp_path: Path) -> None:
     assert (loss["style"]["weight"], loss["total_variation"]["weight"], loss["content"]["weight"]) == (7, 0, 1.0)
     with pytest.raises(UserError, match="unknown loss 'nothing': choose from .*gatys"):
         _loss(config("loss=nothing"))
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONFIGS.parent / "loss").glob("*.yaml")))
+def test_every_loss_file_means_what_it_means_in_training(name: str) -> None:
+    with initialize_config_dir(str(CONFIGS.parent), version_base="1.3"):
+        in_training = compose("train", [f"loss={name}"]).loss
+    assert _loss(config(f"loss={name}")) == in_training
+
+
+def test_a_loss_file_of_ones_own_can_stand_on_ours(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("defaults: [balanced]\nbalanced: {weight: 7.0}\n")
+    loss = _loss(config(f"loss={own}"))
+    assert loss["balanced"]["weight"] == 7.0 and loss["style"]["weight"] == 0.0
+    own.write_text("- balanced\n")
+    with pytest.raises(UserError, match="no file of loss terms"):
+        _loss(config(f"loss={own}"))

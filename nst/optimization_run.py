@@ -1,0 +1,139 @@
+"""The loop of image optimisation: steps, when to stop, and the file that an interrupted run goes on from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from nst.errors import UserError
+from nst.image_objective import Objective
+from nst.losses import LossValues
+from nst.tiled_objective import TiledObjective
+
+ADAM_LEARNING_RATE = 0.06  # of pixels in [0, 1]; a lower loss than with 0.03 after 20 steps as after 200
+
+
+class Progress(NamedTuple):
+    """The state after a step; ``picture`` is ``(1, 3, H, W)``, not clamped, and goes on changing."""
+
+    step: int
+    steps: int
+    losses: LossValues
+    picture: Tensor
+
+
+class OptimizationRun:
+    """Steps at one scale after the other, and the file an interrupted run goes on from.
+
+    Args:
+        optimizer: ``adam`` or ``lbfgs``.
+        learning_rate: by default 0.06 for Adam and 1 for L-BFGS.
+        steps, tolerance, window, on_step: see :func:`nst.image_optimization.optimize`.
+        state: the file; ``None`` keeps none.
+        job: :func:`fingerprint` of what is done; what another job left in the file is passed over.
+
+    Raises:
+        UserError: the file is something else.
+    """
+
+    def __init__(
+        self,
+        optimizer: str,
+        learning_rate: float | None,
+        steps: int,
+        tolerance: float,
+        window: int,
+        state: Path | None,
+        job: str,
+        on_step: Callable[[Progress], None] | None,
+    ) -> None:
+        self.optimizer, self.learning_rate, self.steps = optimizer, learning_rate, steps
+        self.tolerance, self.window, self.state, self.on_step = tolerance, window, state, on_step
+        self._job = job
+        self._resumed = self._load()
+
+    def __call__(self, objective: Objective | TiledObjective, picture: Tensor, scale: int) -> Tensor:
+        """Take the steps of one scale, the first being 0, from a ``(1, 3, H, W)`` picture; returns where they lead."""
+        resumed = self._resumed or {"scale": 0}
+        if scale < resumed["scale"]:
+            return picture  # this scale was finished before; what follows starts from the stored picture
+        picture = picture.contiguous().requires_grad_(True)  # L-BFGS wants it so
+        rate = self.learning_rate
+        algorithm: torch.optim.Optimizer
+        if self.optimizer == "adam":
+            algorithm = torch.optim.Adam([picture], lr=rate or ADAM_LEARNING_RATE, betas=(0.9, 0.99))
+        else:
+            algorithm = torch.optim.LBFGS([picture], lr=rate or 1.0, max_iter=1, history_size=20)
+        first, history = 0, []
+        if scale == resumed["scale"] and "picture" in resumed:
+            with torch.no_grad():
+                picture.copy_(resumed["picture"])
+            algorithm.load_state_dict(resumed["optimizer"])
+            first, history = resumed["step"], resumed["history"]
+        values: list[LossValues] = []
+
+        def closure() -> Tensor:
+            algorithm.zero_grad()
+            values[:] = [objective.backward(picture)]
+            return values[0].total
+
+        for step in range(first, self.steps):
+            algorithm.step(closure)
+            if self.optimizer == "adam":
+                with torch.no_grad():
+                    picture.clamp_(0, 1)
+            history.append(values[0].total.item())
+            if self.on_step:
+                self.on_step(Progress(step + 1, self.steps, values[0], picture.detach()))
+            if (step + 1) % self.window == 0:
+                self._save(scale, step + 1, picture, algorithm, history)
+            if converged(history, self.tolerance, self.window):
+                break
+        return picture.detach()
+
+    def _load(self) -> dict[str, Any] | None:
+        if self.state is None or not self.state.exists():
+            return None
+        try:
+            held: dict[str, Any] = torch.load(self.state, weights_only=True, map_location="cpu")
+            return held if held["job"] == self._job else None  # what another job left is no start for this one
+        except Exception:  # unpickling something else can raise anything
+            raise UserError(f"state {str(self.state)!r} is not one of an optimisation: remove it.") from None
+
+    def _save(
+        self, scale: int, step: int, picture: Tensor, algorithm: torch.optim.Optimizer, history: list[float]
+    ) -> None:
+        if self.state is None:
+            return
+        self.state.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.state.with_suffix(".part")
+        held = {"job": self._job, "scale": scale, "step": step, "picture": picture.detach().cpu(), "history": history}
+        torch.save(held | {"optimizer": algorithm.state_dict()}, temporary)
+        temporary.replace(self.state)
+
+    def finish(self) -> None:
+        """Remove the file."""
+        if self.state is not None:
+            self.state.unlink(missing_ok=True)
+
+
+def fingerprint(pictures: Sequence[Tensor], options: Sequence[Any]) -> str:
+    """Tells jobs apart: by their pictures and by the options that decide what is minimised and how."""
+    digest = hashlib.sha256(json.dumps(options, default=str).encode())
+    for picture in pictures:
+        digest.update(picture.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def converged(history: Sequence[float], tolerance: float, window: int) -> bool:
+    """Whether the mean of the last ``window`` losses is less than ``tolerance`` (a share) below that of the ones before."""
+    if tolerance <= 0 or len(history) < 2 * window:
+        return False
+    before, after = sum(history[-2 * window : -window]), sum(history[-window:])
+    return before - after < tolerance * before
