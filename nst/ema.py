@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class ExponentialMovingAverage(pl.Callback):
-    """Keeps ``average ← d·average + (1 − d)·weights`` after every step; validation and checkpoints use the average.
+    """Keeps ``average ← d·average + (1 − d)·weights`` after every step of the optimizer; validation and checkpoints use the average.
 
     Lightning's own callback averages the whole module; here most of that is frozen VGG-19, which would be copied every
     step and stored in every checkpoint. The decay is ``min(decay, (1 + n) / (10 + n))`` at step n, so that the first
@@ -22,6 +22,7 @@ class ExponentialMovingAverage(pl.Callback):
     def __init__(self, decay: float = 0.999) -> None:
         self.decay = decay
         self._average: dict[str, Tensor] = {}
+        self._step = 0
 
     @staticmethod
     def _trained(module: pl.LightningModule) -> dict[str, nn.Parameter]:
@@ -33,9 +34,15 @@ class ExponentialMovingAverage(pl.Callback):
             self._average = {name: p.detach().clone() for name, p in self._trained(module).items()}
         self._average = {name: tensor.to(module.device) for name, tensor in self._average.items()}
 
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._step = trainer.global_step
+
     @torch.no_grad()
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *args: Any) -> None:
         step = trainer.global_step
+        if step == self._step:  # gradients are still being accumulated
+            return
+        self._step = step
         decay = min(self.decay, (1 + step) / (10 + step))
         for name, parameter in self._trained(module).items():
             self._average[name].lerp_(parameter, 1 - decay)
