@@ -119,13 +119,14 @@ class StyleTransferDataModule(pl.LightningDataModule):
             self.report,
             self.distinct_samples,
         )
-        replicas, rank, steps = 1, 0, 0
+        replicas, rank, steps, batches = 1, 0, 0, 1
         if self.trainer is not None:
             replicas, rank = self.trainer.world_size, self.trainer.global_rank
-            steps = self.trainer.global_step * self.trainer.accumulate_grad_batches
-        chunk = self.batch_size * replicas
-        per_epoch = max(self.samples_per_epoch // chunk, 1) * chunk
-        sampler = ResumableSampler(per_epoch, steps * chunk, replicas, rank)
+            steps, batches = self.trainer.global_step, self.trainer.accumulate_grad_batches
+        # Whole optimiser steps make an epoch: at its end Lightning would take one of fewer batches.
+        samples = self.batch_size * replicas * batches
+        per_epoch = max(self.samples_per_epoch // samples, 1) * samples
+        sampler = ResumableSampler(per_epoch, steps * samples, replicas, rank)
         return self._loader(dataset, sampler)
 
     def val_dataloader(self) -> Loader:

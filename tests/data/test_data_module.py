@@ -111,6 +111,16 @@ def test_accumulated_batches_count_as_steps_of_the_optimiser(folders: Path) -> N
     assert same(training_batches(module(folders), global_step=1, accumulate_grad_batches=2), uninterrupted[2:])
 
 
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_an_epoch_has_whole_steps_of_the_optimiser_so_that_every_step_is_found_again(folders: Path, step: int) -> None:
+    uninterrupted = training_batches(module(folders, samples_per_epoch=14), epochs=2, accumulate_grad_batches=3)
+    assert len(uninterrupted) == 2 * 2 * 3
+    resumed = training_batches(
+        module(folders, samples_per_epoch=14), epochs=2 - step // 2, global_step=step, accumulate_grad_batches=3
+    )
+    assert same(resumed, uninterrupted[3 * step :])
+
+
 def test_two_processes_together_see_what_one_of_twice_the_batch_sees(folders: Path) -> None:
     together = training_batches(module(folders, batch_size=4))
     parts = [training_batches(module(folders), world_size=2, global_rank=rank) for rank in (0, 1)]
