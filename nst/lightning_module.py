@@ -8,7 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -207,12 +207,17 @@ class StyleTransferModule(pl.LightningModule):
             bar = training and "weighted" not in name
             self.log(name, value, prog_bar=bar, batch_size=batch_size, sync_dist=not training)
 
-    def on_train_batch_start(self, batch: Mapping[str, Tensor], batch_index: int) -> None:
-        for encoder in self.network.encoders:
-            encoder.set_trainable(self.global_step >= self.unfreeze_at)
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        # Without a gradient the optimizer passes over them. (Were they frozen, DDP would wait for gradients in vain.)
+        if self.global_step < self.unfreeze_at:
+            for parameter in self._fine_tuned():
+                parameter.grad = None
+
+    def _fine_tuned(self) -> list[nn.Parameter]:
+        return [parameter for encoder in self.network.encoders for parameter in encoder.trained_parameters()]
 
     def configure_optimizers(self) -> Any:
-        fine_tuned = [parameter for encoder in self.network.encoders for parameter in encoder.trained_parameters()]
+        fine_tuned = self._fine_tuned()
         others = [parameter for module in self.network.own_modules() for parameter in module.parameters()]
         groups: list[dict[str, Any]] = [{"params": others}]
         if fine_tuned:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,8 +52,9 @@ def train(cfg: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> dict[str, f
             HydraConfig.get().runtime.output_dir
         )  # the time in it is the sweep's: its runs are numbered below
     output = Path(cfg.output_dir)
-    if cfg.seed is not None:
-        pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    if cfg.seed is None:  # left open: drawn here, so that the run's config.yaml says what it was
+        cfg.seed = secrets.randbits(32)
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]  # other processes of a distributed run have a time, and so a folder, of their own
         output.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(cfg, output / "config.yaml", resolve=True)
@@ -74,6 +76,7 @@ def train(cfg: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> dict[str, f
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     resume = find_checkpoint(cfg.ckpt_path, output) if cfg.ckpt_path else None
     if resume:
+        load_weights(module.network, resume)  # refuses what does not fit; the trainer loads all the rest
         log.info("resuming from %s", resume)
     else:
         trainer.validate(module, datamodule=data, verbose=False)  # step 0: what the later figures compare with
@@ -109,6 +112,10 @@ def find_checkpoint(wanted: str, output: Path) -> Path:
         path = Path(wanted)
         if not path.is_file():
             raise UserError(f"checkpoint {wanted!r} does not exist: give a path, or ckpt_path=last.")
+        if path.suffix == ".safetensors":
+            raise UserError(
+                f"{wanted!r} holds weights alone, from which no run is resumed: start from it with init_from=."
+            )
         return path
     runs = output.parent
     found = sorted(runs.glob("*/checkpoints/last*.ckpt"), key=lambda path: path.stat().st_mtime)

@@ -109,6 +109,21 @@ def test_the_identity_term_reconstructs_content_at_alpha_zero_and_styles_in_thei
     assert float(values.raw["identity"]) == pytest.approx(float(error.mean()), rel=1e-4)
 
 
+@pytest.mark.parametrize(("unfreeze_at", "moves"), [(0, True), (1, False)])
+def test_encoder_layers_that_wait_have_gradients_for_ddp_and_do_not_move(
+    batch: dict[str, torch.Tensor], unfreeze_at: int, moves: bool
+) -> None:
+    module = module_of(multiscale(trainable_from="conv3_1"), unfreeze_at=unfreeze_at)
+    weight = module.network.content_encoder.convolutions["conv3_1"].weight  # type: ignore[union-attr,index]
+    before, optimizer = weight.detach().clone(), module.configure_optimizers()
+    _, values = module.stylize_and_measure(batch)
+    values.total.backward()
+    assert weight.grad is not None
+    module.on_before_optimizer_step(optimizer)
+    optimizer.step()
+    assert torch.equal(weight, before) != moves
+
+
 def test_only_what_is_to_be_trained_gets_a_gradient_and_the_loss_network_stays(batch: dict[str, torch.Tensor]) -> None:
     module = module_of(multiscale(trainable_from="conv3_1"))
     before = {name: tensor.clone() for name, tensor in module.loss.network.state_dict().items()}

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from nst import Stylizer, UserError
 from nst.training import train
@@ -84,9 +84,9 @@ def test_the_average_is_what_a_checkpoint_gives_and_the_raw_weights_are_what_tra
     assert not torch.equal(checkpoint["state_dict"][name], checkpoint["averaged_state_dict"][name])
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-def test_a_run_of_another_optimizer_is_resumed(composed: Compose, tmp_path: Path, optimizer: str) -> None:
-    options = [f"optimizer={optimizer}", "trainer.val_check_interval=2", "callbacks.last.every_n_train_steps=2"]
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_a_run_with_weight_decay_is_resumed(composed: Compose, tmp_path: Path, optimizer: str) -> None:
+    options = [f"optimizer={optimizer}", "regularization=weight_decay", "trainer.val_check_interval=2", "callbacks.last.every_n_train_steps=2"]
     train(composed("trainer.max_steps=2", *options))
     train(composed("trainer.max_steps=4", "ckpt_path=last", *options))
     assert set(losses_by_step(newest_run(tmp_path))) == {2, 3}
@@ -177,6 +177,8 @@ def test_encoder_layers_are_trained_from_the_step_asked_for(composed: Compose) -
         ("data.content_dir=/nowhere", "does not exist"),
         ("ckpt_path=last", "no run"),
         ("ckpt_path=/nowhere.ckpt", "does not exist"),
+        (f"ckpt_path={ROOT / 'README.md'}", "not a model of nst"),
+        (f"ckpt_path={ROOT / 'nst' / 'pretrained' / 'fast.safetensors'}", "init_from="),
         ("init_from=/nowhere.ckpt", "does not exist"),
         ("fusion.layers=[relu9_1]", "relu9_1"),
         ("encoder.content.layers=[relu9_1]", "unknown layer"),
@@ -188,6 +190,33 @@ def test_encoder_layers_are_trained_from_the_step_asked_for(composed: Compose) -
 def test_a_mistake_in_the_config_is_one_line(composed: Compose, override: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         train(composed(override, "trainer.max_steps=1"))
+
+
+def test_a_checkpoint_of_another_network_is_refused(composed: Compose, tmp_path: Path) -> None:
+    state = {"network.decoder.to_picture.weight": torch.zeros(3, 1, 3, 3)}
+    torch.save({"config": {"model": {}}, "state_dict": state}, tmp_path / "other.ckpt")
+    with pytest.raises(UserError, match="do not fit this network at 'decoder.to_picture.weight'"):
+        train(composed(f"ckpt_path={tmp_path / 'other.ckpt'}", "trainer.max_steps=1"))
+
+
+def test_a_seed_left_open_is_drawn_and_noted(composed: Compose) -> None:
+    seeds = set()
+    for name in ("one", "other"):
+        cfg = composed("seed=null", "debug=fast_dev_run", "trainer.accelerator=cpu", f"run_name={name}")
+        train(cfg)
+        seeds.add(OmegaConf.load(Path(cfg.output_dir) / "config.yaml").data.seed)
+    assert len(seeds) == 2 and all(isinstance(seed, int) for seed in seeds)
+
+
+@pytest.mark.slow
+def test_two_processes_train_an_encoder_that_waits(composed: Compose, tmp_path: Path) -> None:
+    options = ["encoder=vgg19_finetuned", "module.unfreeze_at=2", "trainer.max_steps=4", "trainer.val_check_interval=4"]
+    ddp = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", f"output_root={tmp_path}"]
+    command = [sys.executable, str(ROOT / "scripts" / "train.py"), *SMALL, *options, *ddp]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "sync_dist" not in done.stderr  # validation figures are those of both processes
+    assert set(losses_by_step(newest_run(tmp_path))) == {0, 1, 2, 3}
 
 
 def test_every_option_of_every_group_composes() -> None:
