@@ -7,6 +7,7 @@ from torch import Tensor
 
 from nst.errors import UserError
 from nst.pictures import as_float
+from nst.statistics import widest_float
 
 PRESERVE_COLOR = ("none", "luminance", "histogram")
 # Rows: Y, I, Q from R, G, B (NTSC 1953), the space the paper uses.
@@ -47,21 +48,21 @@ def match_colors(style: Tensor, content: Tensor) -> Tensor:
 
     Args:
         style: ``(1, 3, H, W)`` RGB, float in [0, 1].
-        content: ``(1, 3, H', W')``, float or uint8; of a large one, a grid of its pixels is enough.
+        content: ``(1, 3, H', W')``, float or uint8, on any device; of a large one, a grid of its pixels is enough.
     """
     style_mean, style_covariance = _color_statistics(style)
     step = max(round((content.shape[2] * content.shape[3] / ENOUGH_PIXELS) ** 0.5), 1)
-    content_mean, content_covariance = _color_statistics(as_float(content[:, :, ::step, ::step]))
+    content_mean, content_covariance = _color_statistics(as_float(content[:, :, ::step, ::step]).to(style.device))
     matrix = _matrix_power(content_covariance, 0.5) @ _matrix_power(style_covariance, -0.5)
-    centred = style.flatten(2)[0].double() - style_mean
+    centred = style.flatten(2)[0].to(style_mean) - style_mean
     return (matrix @ centred + content_mean).clamp(0, 1).to(style.dtype).view_as(style)
 
 
 def _color_statistics(picture: Tensor) -> tuple[Tensor, Tensor]:
-    pixels = picture.flatten(2)[0].double()
+    pixels = picture.flatten(2)[0].to(widest_float(picture.device))
     mean = pixels.mean(dim=1, keepdim=True)
     centred = pixels - mean
-    identity = torch.eye(3, dtype=torch.float64, device=picture.device)
+    identity = torch.eye(3, dtype=pixels.dtype, device=picture.device)
     return mean, centred @ centred.T / pixels.shape[1] + SMALLEST_VARIANCE * identity
 
 

@@ -24,6 +24,7 @@ from nst.metrics import MINIMUM_SIDE, PairMetrics, PictureFeatures
 from nst.peak_memory import peak_memory
 from nst.perceptual_metrics import PerceptualMetrics
 from nst.samples import SAMPLES
+from nst.statistics import widest_float
 from nst.stylizer import choose_device
 
 CACHED_PICTURES = 64  # whose features are kept whole: 30 MB each at 512 × 512
@@ -53,11 +54,12 @@ def evaluate(cfg: DictConfig) -> list[dict[str, Any]]:
         _require_names(pairs)
     rows = build_rows(cfg, pairs)
     device = choose_device(cfg.device)
-    perceptual = PerceptualMetrics(device)
+    measuring = metrics_device(device)
+    perceptual = PerceptualMetrics(measuring)
     if perceptual.missing:
         print(f"left out, as these are not in {perceptual.folder}: {', '.join(perceptual.missing)}")
 
-    bench = _Bench(cfg, rows, PairMetrics(device, _metrics_dtype(cfg)), perceptual, device)
+    bench = _Bench(cfg, rows, PairMetrics(measuring, _metrics_dtype(cfg)), perceptual, device)
     on_sheet = {pairs[index] for index in _evenly(len(pairs), cfg.sheet_pairs)}
     sheet: list[list[Image.Image]] = []
     for pair in track(pairs, description="pairs", transient=True):
@@ -198,6 +200,11 @@ class _Bench:
                     means["peak_mib"] = max(one["peak_mib"] for one in figures)
             results.append({"row": row.name, "alpha": row.alpha, **means})
         return results
+
+
+def metrics_device(device: torch.device) -> torch.device:
+    """Where figures are computed: beside the models, but on the processor where the device has no float64 (MPS)."""
+    return device if widest_float(device) == torch.float64 else torch.device("cpu")
 
 
 def _metrics_dtype(cfg: DictConfig) -> torch.dtype:

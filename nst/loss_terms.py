@@ -14,6 +14,7 @@ from nst.fusion import adaptive_instance_norm
 from nst.loss_distances import balanced_gram_distance, content_distance, gram_distance, moment_distance
 from nst.loss_features import LossInputs
 from nst.picture_distances import laplacian_distance, spectrum_distance, total_variation
+from nst.statistics import widest_float
 
 
 class Term(nn.Module):
@@ -120,7 +121,7 @@ class SlicedWassersteinTerm(Term):
     def distance(self, inputs: LossInputs, layer: str, reduction: str) -> Tensor:
         features, target = inputs.output_features.samples(layer), inputs.style_features.samples(layer)
         channels = features.shape[1]
-        seed = int(target.abs().mean(dtype=torch.float64) * 2**32) % 2**63
+        seed = int(target.abs().mean(dtype=widest_float(target.device)).item() * 2**32) % 2**63
         generator = torch.Generator().manual_seed(seed)
         directions = torch.randn(self.directions or channels, channels, generator=generator)
         directions = F.normalize(directions, dim=1).to(features)

@@ -24,6 +24,11 @@ def positions_by_channels(features: Tensor) -> Tensor:
     return features.flatten(2).transpose(1, 2)
 
 
+def widest_float(device: torch.device) -> torch.dtype:
+    """What sums of many parts are kept in: float64, or float32 on Apple's GPUs (MPS), which have nothing wider."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def _chunk(channels: int) -> int:
     return max(CHUNK, CHUNK_VALUES // channels)
 

@@ -21,7 +21,7 @@ from nst.loss_distances import squared_norm
 from nst.loss_terms import ContentTerm
 from nst.losses import IDENTITY_TERMS, LossFeatures, LossInputs, LossValues, StyleTransferLoss
 from nst.region_features import fill_outside
-from nst.statistics import mean_and_gram
+from nst.statistics import mean_and_gram, widest_float
 from nst.tiling import AUTO_TILE, Part, Tile, parts, tile_side
 
 # Pixels up to which the loss is not cut. Gradients need every map of the loss network: 1.8 KiB a pixel in bfloat16.
@@ -217,7 +217,7 @@ class TiledObjective:
             for total, masks in zip(totals, all_masks, strict=True):
                 for layer in self._style_layers:
                     found = _moments(features[layer], part, None if masks is None else masks[layer])
-                    wide = [one.double() for one in found]
+                    wide = [one.to(widest_float(one.device)) for one in found]
                     before = total.get(layer)
                     total[layer] = Moments(
                         *(wide if before is None else [a + b for a, b in zip(before, wide, strict=True)])
@@ -239,7 +239,8 @@ class TiledObjective:
     def _norms(self) -> dict[str, Tensor]:
         """What the content terms' squared distances are divided by, see :func:`nst.loss_distances.content_distance`."""
         layers = {layer for term in self._content_terms.values() for layer in term.layers}
-        squares = {layer: torch.zeros((), dtype=torch.float64, device=self._content.device) for layer in layers}
+        wide = widest_float(self._content.device)
+        squares = {layer: torch.zeros((), dtype=wide, device=self._content.device) for layer in layers}
         counts = dict.fromkeys(layers, 0)
         for part in self._parts(self._content) if layers else []:
             rows, columns = part.outer_slices

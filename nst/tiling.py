@@ -21,7 +21,7 @@ from nst.fusion import Alpha
 from nst.images import crop, pad_to_multiple
 from nst.memory import returned_memory
 from nst.pictures import as_float
-from nst.statistics import Statistics, Sums, feature_sums
+from nst.statistics import Statistics, Sums, feature_sums, widest_float
 
 AUTO_TILE = 1024  # side of a tile; with its margin and bfloat16 about 1 GiB at work
 AUTO_WHOLE = 2048 * 2048  # pixels up to which a picture is not cut
@@ -188,7 +188,7 @@ def _sums(network: BaseNetwork, features: Sequence[Tensor], part: Part, mask: Te
                 mask[:, :, rows, columns].to(level.device), (inner.shape[2], inner.shape[3])
             )
         found = feature_sums(inner, weights)
-        sums.append(Sums(found.values.double(), found.squares.double(), found.weight.double()))
+        sums.append(Sums(*(one.to(widest_float(level.device)) for one in found)))
     return sums
 
 
