@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -38,12 +38,14 @@ def alpha_per_level(alpha: Alpha, levels: int) -> list[float | Tensor]:
     Raises:
         UserError: a value outside [0, 1], or a sequence of another length than ``levels``.
     """
+    if isinstance(alpha, str):
+        raise UserError(f"alpha must be a number, or one a fusion level: found {alpha!r}.")
     if isinstance(alpha, Tensor):
         # (A graph that is being exported has no values to look at yet.)
         if not torch.compiler.is_exporting() and not bool(((alpha >= 0) & (alpha <= 1)).all()):
             raise UserError(f"alpha must lie between 0 (content) and 1 (style): found {alpha.tolist()}.")
         return [alpha.view(-1, 1)] * levels
-    alphas = [float(alpha)] * levels if isinstance(alpha, int | float) else [float(a) for a in alpha]
+    alphas = [float(a) for a in alpha] if isinstance(alpha, Iterable) else [float(alpha)] * levels
     if len(alphas) != levels:
         raise UserError(
             f"alpha needs one value or {levels} (one a fusion level, shallow to deep): found {len(alphas)}."

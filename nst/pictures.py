@@ -58,6 +58,8 @@ def to_mask(mask: Picture, size: tuple[int, int]) -> Tensor:
         size: (H, W).
     """
     if isinstance(mask, Tensor):
+        if tuple(mask.shape[:-2]) not in ((), (1,), (1, 1), (1, 3)):
+            raise UserError(f"a mask tensor must be (H, W) or (1, 1, H, W): found {tuple(mask.shape)}.")
         mask = mask.expand(1, 3, *mask.shape[-2:])
     values = as_float(to_batch(mask, "mask")[0][:1, :1])
     if values.shape[2:] != size:
@@ -82,7 +84,7 @@ def _from_image(image: Image.Image) -> tuple[Tensor, Callable[[Tensor], Image.Im
 
 
 def _checked(batch: Tensor, name: str) -> Tensor:
-    if batch.ndim != 4 or batch.shape[1] != 3 or not batch.is_floating_point():
+    if batch.ndim != 4 or batch.shape[1] != 3 or 0 in batch.shape or not batch.is_floating_point():
         raise UserError(
             f"{name} tensor must be (B, 3, H, W) float in [0, 1]: found {tuple(batch.shape)} {batch.dtype}."
         )

@@ -55,7 +55,7 @@ class StyleCode:
 
         Raises:
             UserError: no code, another number of weights, weights that are negative or all zero, or codes of
-                different encoders or layers.
+                different encoders, layers or numbers of styles.
         """
         weights = [1.0] * len(codes) if weights is None else list(weights)
         if not codes or len(weights) != len(codes):
@@ -64,6 +64,8 @@ class StyleCode:
             raise UserError(f"mix weights must be at least 0 and not all 0: found {weights}.")
         if any((code.layers, code.encoder) != (codes[0].layers, codes[0].encoder) for code in codes):
             raise UserError("mix needs style codes of one model: these were made by different encoders or layers.")
+        if len({len(code) for code in codes}) > 1:
+            raise UserError(f"mix needs codes of equally many styles each: found {[len(code) for code in codes]}.")
         total = sum(weights)
 
         def average(tensors: Sequence[Tensor]) -> Tensor:

@@ -133,7 +133,8 @@ class Stylizer:
         Args:
             content: PIL picture, path, ``(H, W[, C])`` array or ``(B, 3, H, W)`` float tensor in [0, 1].
             style: one style or several: pictures of the same kinds, StyleCodes, or paths of either.
-            alpha: degree of stylization from 0 (content) to 1; one number, or one a fusion level, shallow to deep.
+            alpha: degree of stylization from 0 (content) to 1; one number, one a fusion level, shallow to deep, or a ``(B,)``
+                tensor, one a content.
             weights: of several styles, mixed everywhere.
             masks: instead of weights, one soft mask a style, of any size: white is where the style goes. Where masks sum to
                 less than 1 the content stays as it is. Statistics are taken inside each mask alone.
@@ -157,12 +158,19 @@ class Stylizer:
             UserError: a picture that cannot be read or is too small, or a value out of its range.
         """
         check_preserve_color(preserve_color)
+        alpha = _placed(alpha, self.device)
         alpha_per_level(alpha, self.network.levels)
         tile_side(tile, 1, 1)
         batch, restore = to_batch(content, "content", max_pixels)
         _require_side(batch, MINIMUM_CONTENT_SIDE, "content")
+        _require_one_each("alphas", alpha.numel() if isinstance(alpha, Tensor) else 1, batch)
+        if preserve_color == "histogram" and len(batch) > 1:
+            raise UserError(
+                f"preserve_color=histogram gives the style the colours of one content: found a batch of {len(batch)}; "
+                "call it for each."
+            )
         batch = to_size(batch, size, max_size)
-        recolor = partial(match_colors, content=batch[:1]) if preserve_color == "histogram" else None
+        recolor = partial(match_colors, content=batch) if preserve_color == "histogram" else None
         if mask is None:
             codes = [self._encode_one(one, style_size, recolor) for one in _as_list(style)]
             regions = self.regions(codes, weights, masks, batch)
@@ -194,6 +202,8 @@ class Stylizer:
         self, codes: list[StyleCode], weights: Sequence[float] | None, masks: Sequence[Picture] | None, batch: Tensor
     ) -> list[Region]:
         """Mixed codes everywhere, or one code a mask, for the pictures of a batch; see :meth:`__call__`."""
+        for code in codes:
+            _require_one_each("styles", len(code), batch)
         if masks is None:
             return [Region(codes[0] if len(codes) == 1 and weights is None else StyleCode.mix(codes, weights))]
         if weights is not None or len(masks) != len(codes):
@@ -259,6 +269,8 @@ def style_picture(style: Style, style_size: int | None, recolor: Callable[[Tenso
     """A style as networks see it: ``(1, 3, H, W)`` float32 in [0, 1], scaled down to ``style_size``, then recoloured."""
     if isinstance(style, StyleCode) or (isinstance(style, str | Path) and str(style).endswith(".safetensors")):
         raise UserError("mask looks at regions of the style picture: give a picture, not a style code.")
+    if style_size is not None and style_size < MINIMUM_STYLE_SIDE:
+        raise UserError(f"style_size must be at least {MINIMUM_STYLE_SIDE} pixels: found {style_size}.")
     batch, _ = to_batch(style, "style")
     _require_side(batch, MINIMUM_STYLE_SIDE, "style")
     if style_size is not None and min(batch.shape[2:]) > style_size:
@@ -273,13 +285,28 @@ def _require_side(batch: Tensor, minimum: int, name: str) -> None:
         raise UserError(f"{name} picture is {width}×{height}: both sides must have at least {minimum} pixels.")
 
 
+def _require_one_each(name: str, count: int, batch: Tensor) -> None:
+    if count not in (1, len(batch)):
+        raise UserError(f"a batch of {len(batch)} content pictures takes 1 or {len(batch)} {name}: found {count}.")
+
+
+def _placed(alpha: Alpha, device: torch.device) -> Alpha:
+    return alpha.to(device) if isinstance(alpha, Tensor) else alpha
+
+
 def resize(batch: Tensor, factor: float) -> Tensor:
+    """``(B, 3, H, W)`` uint8 or float pictures, bicubic; of the same type."""
     height, width = (max(round(side * factor), 1) for side in batch.shape[2:])
     resized = F.interpolate(batch, size=(height, width), mode="bicubic", antialias=True)
     return resized.clamp(0, 1) if resized.is_floating_point() else resized
 
 
 def to_size(batch: Tensor, size: int | None, max_size: int | None) -> Tensor:
+    """``(B, 3, H, W)`` pictures with a shorter side of ``size`` and a longer one of at most ``max_size``.
+
+    Raises:
+        UserError: a size too small to paint.
+    """
     for name, value in (("size", size), ("max_size", max_size)):
         if value is not None and value < MINIMUM_CONTENT_SIDE:
             raise UserError(f"{name} must be at least {MINIMUM_CONTENT_SIDE} pixels: found {value}.")

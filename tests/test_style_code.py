@@ -81,6 +81,7 @@ def test_lerp_goes_from_one_style_to_the_other() -> None:
         ([code(), code()], [1.0, float("nan")], "nan"),
         ([code(), code(encoder="vgg19-torchvision-normalized")], None, "different encoders"),
         ([code(), code(layers=("relu1_1",))], None, "different encoders or layers"),
+        ([code(), code()[torch.tensor([0, 0])]], None, r"equally many styles each: found \[1, 2\]"),
     ],
 )
 def test_what_cannot_be_mixed_is_refused(codes: list[StyleCode], weights: list[float] | None, message: str) -> None:

@@ -144,6 +144,13 @@ def test_luminance_keeps_the_photograph_s_chroma(stylizer: Stylizer, photograph:
         ({"content": torch.zeros(3, 20, 20)}, "must be"),
         ({"content": Image.new("RGB", (1, 1))}, "1×1"),
         ({"style": Image.new("RGB", (9, 40))}, "9×40"),
+        ({"style": Image.new("RGB", (90, 40)), "style_size": 0}, "style_size must be at least 16"),
+        ({"alpha": "0.5"}, "alpha must be a number"),
+        ({"content": torch.zeros(0, 3, 20, 20)}, "must be"),
+        ({"content": torch.zeros(2, 3, 20, 20), "alpha": torch.ones(3)}, "takes 1 or 2 alphas: found 3"),
+        ({"content": torch.zeros(2, 3, 20, 20), "style": torch.zeros(3, 3, 20, 20)}, "takes 1 or 2 styles: found 3"),
+        ({"content": torch.zeros(2, 3, 20, 20), "preserve_color": "histogram"}, "the colours of one content"),
+        ({"masks": [torch.zeros(2, 1, 20, 20)]}, "a mask tensor must be"),
     ],
 )
 def test_a_mistake_is_named(
@@ -152,6 +159,14 @@ def test_a_mistake_is_named(
     arguments = {"content": photograph, "style": wave} | options
     with pytest.raises(UserError, match=message):
         stylizer(**arguments)  # type: ignore[arg-type]
+
+
+def test_a_batch_has_an_alpha_and_a_style_for_each(stylizer: Stylizer) -> None:
+    content, styles = torch.rand(2, 2, 3, 32, 40, generator=torch.Generator().manual_seed(0))
+    together = stylizer(content, styles, torch.tensor([0.25, 1.0]))
+    for index, alpha in enumerate((np.float32(0.25), 1)):
+        alone = stylizer(content[index : index + 1], styles[index : index + 1], alpha)
+        assert (together[index] - alone[0]).abs().max() < 2e-2  # bfloat16, where the processor computes in it
 
 
 def test_a_style_code_of_another_encoder_is_refused(
