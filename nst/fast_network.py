@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nst.base_network import BaseNetwork, Region
+from nst.errors import UserError
 from nst.fusion import Alpha, adain_affine, alpha_per_level
 from nst.reflection import ReflectionConv2d
 from nst.statistics import Statistics
@@ -127,6 +128,9 @@ class FastNetwork(BaseNetwork):
         widths: stride → channels, for strides 2, 4 and 8.
         blocks: stride → residual blocks, for strides 4 and 8.
         hidden: width of the MLP.
+
+    Raises:
+        UserError: a stride is missing.
     """
 
     def __init__(
@@ -139,6 +143,9 @@ class FastNetwork(BaseNetwork):
         super().__init__(style_encoder)
         widths = {int(stride): int(width) for stride, width in widths.items()}
         blocks = {int(stride): int(count) for stride, count in blocks.items()}
+        for name, given, needed in (("widths", widths, STRIDES[1:]), ("blocks", blocks, STRIDES[2:])):
+            if missing := set(needed) - set(given):
+                raise UserError(f"model {name} name nothing for stride {sorted(missing)}: found {given}.")
         self.style_layers = self.style_encoder.layers
         self.levels, self.content_strides = len(STRIDES), STRIDES
         self.light_encoder = _ContentEncoder(widths)

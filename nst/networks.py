@@ -46,6 +46,8 @@ class StyleTransferNetwork(BaseNetwork):
         self.content_encoder = build_encoder(**content_encoder)
         if not fusion.get("layers"):
             raise UserError("fusion needs at least one of the encoders' layers: set fusion.layers, e.g. [relu4_1].")
+        if unknown := set(fusion) - {"layers"}:
+            raise UserError(f"unknown fusion option {sorted(unknown)[0]!r}: it has layers alone.")
         if not decoder.get("widths"):
             raise UserError("decoder needs widths (stride: channels), e.g. {8: 256, 4: 128, 2: 64, 1: 32}.")
         layers = list(fusion["layers"])

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from nst.base_network import Region
+from nst.errors import UserError
 from nst.fast_network import DEVIATION_OFFSET, FastNetwork
 from nst.networks import build
 from nst.style_code import StyleCode
@@ -108,3 +109,9 @@ def mixing_matrix(network: FastNetwork, code: StyleCode) -> torch.Tensor:
     deviation = torch.nn.functional.softplus(predicted[:3] + DEVIATION_OFFSET)
     zero = torch.zeros(())
     return torch.diag(deviation) + torch.stack([zero, a, b, c, zero, d, e, f, zero]).view(3, 3)
+
+
+@pytest.mark.parametrize(("part", "given"), [("widths", {2: 8, 4: 12}), ("blocks", {4: 1})])
+def test_a_stride_left_out_is_named(network: FastNetwork, part: str, given: dict[int, int]) -> None:
+    with pytest.raises(UserError, match=rf"model {part} name nothing for stride \[8\]"):
+        build({**network.config, part: given})

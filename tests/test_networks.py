@@ -305,6 +305,7 @@ def test_building_leaves_the_config_alone(tiny_config: dict[str, Any]) -> None:
         ({"fusion": {"layers": ["relu4_1"]}}, "fusion layer 'relu4_1' is not among the content encoder's"),
         ({"fusion": {"layers": []}}, "fusion"),
         ({"fusion": {}}, "layers"),
+        ({"fusion": {"layers": ["relu1_1"], "norm": "batch"}}, "unknown fusion option 'norm'"),
         ({"decoder": {"widths": {1: 4}}}, r"decoder widths name no width for stride \[2\]"),
         ({"decoder": {"widths": {2: 8}}}, "stride"),
         ({"decoder": {"depth": 1}}, "widths"),
