@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, fx, nn
 from torchvision import models
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
@@ -22,7 +21,7 @@ from torchvision.models.feature_extraction import create_feature_extractor, get_
 from nst.encoder_contract import MINIMUM_MEAN_ACTIVATION, UNREPEATABLE, Encoder, mean_activation_name
 from nst.errors import UserError
 from nst.graph_reach import Layer, measure_layers
-from nst.vgg_weights import TORCHVISION_MEAN, TORCHVISION_STD
+from nst.vgg_weights import TORCHVISION_MEAN, TORCHVISION_STD, classifier_state, read_state_dict
 
 LISTED_DEPTH = 1  # dots in the layer names that an error lists
 
@@ -80,22 +79,9 @@ def load_weights(module: nn.Module, name: str, weights: str) -> None:
         UserError: weights that do not exist, cannot be had or read, or belong to another network.
     """
     if weights == "torchvision" and is_classifier(name):
-        try:
-            state = models.get_model_weights(name)["IMAGENET1K_V1"].get_state_dict(progress=False, check_hash=True)
-        except (OSError, RuntimeError) as error:
-            raise UserError(
-                f"torchvision's weights of {name} are not on disk and cannot be downloaded ({type(error).__name__}): "
-                "connect once, or set weights to a state dict's path."
-            ) from None
+        state = classifier_state(name)
     else:
-        path = Path(weights)
-        if not path.is_file():
-            choices = "torchvision, random" if is_classifier(name) else "own"
-            raise UserError(f"encoder weights {weights!r} do not exist: give {choices} or the path of a state dict.")
-        try:
-            state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True)
-        except Exception as error:
-            raise UserError(f"encoder weights {weights!r} cannot be read ({type(error).__name__}).") from None
+        state = read_state_dict(weights, "torchvision, random" if is_classifier(name) else "own")
     try:
         module.load_state_dict(state, assign=True)
         module.float()

@@ -54,28 +54,62 @@ def caffe_weights(convolutions: list[str]) -> Weights:
 
 
 def torchvision_weights(convolutions: list[str]) -> Weights:
-    """torchvision's retrained VGG-19 (downloaded on first use). It stylizes worse than the Caffe network."""
-    from torchvision.models import VGG19_Weights, vgg19
+    """torchvision's retrained VGG-19 (downloaded on first use). It stylizes worse than the Caffe network.
 
-    layers = [module for module in vgg19(weights=VGG19_Weights.IMAGENET1K_V1).features if hasattr(module, "weight")]
-    weights: Weights = {}
-    for name, layer in zip(convolutions, layers, strict=False):
-        weights[f"{name}.weight"], weights[f"{name}.bias"] = layer.weight.detach(), layer.bias.detach()
-    return weights
+    Raises:
+        UserError: see :func:`classifier_state`.
+    """
+    state = classifier_state("vgg19")
+    layers = [key.removesuffix(".weight") for key in state if key.startswith("features.") and key.endswith(".weight")]
+    pairs = list(zip(convolutions, layers, strict=False))
+    return {f"{name}.{part}": state[f"{layer}.{part}"] for name, layer in pairs for part in ("weight", "bias")}
+
+
+def classifier_state(name: str) -> Weights:
+    """The state dict of one of torchvision's classifiers, trained on ImageNet (downloaded by torchvision on first use).
+
+    Raises:
+        UserError: it is not on disk and cannot be downloaded.
+    """
+    from torchvision.models import get_model_weights  # late: torchvision takes its time
+
+    try:
+        return get_model_weights(name)["IMAGENET1K_V1"].get_state_dict(progress=False, check_hash=True)  # type: ignore[attr-defined]
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            f"torchvision's weights of {name} are not on disk and cannot be downloaded ({type(error).__name__}): "
+            "connect once, or set weights to a state dict's path."
+        ) from None
+
+
+def read_state_dict(path: str | Path, choices: str) -> Weights:
+    """A ``.safetensors`` or ``.pth`` file's tensors, on the CPU wherever they were saved.
+
+    Raises:
+        UserError: there is none (``choices`` says what else ``weights`` may be), or it cannot be read.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"encoder weights {str(path)!r} do not exist: give {choices} or the path of a state dict.")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # unpickling something else can raise anything
+        raise UserError(f"encoder weights {str(path)!r} cannot be read ({type(error).__name__}).") from None
 
 
 def file_weights(path: str | Path, convolutions: list[str]) -> Weights:
-    """Weights from a ``.safetensors`` or ``.pth`` state dict with keys such as ``conv1_1.weight``, RGB input in [0, 1]."""
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"encoder weights {str(path)!r} do not exist: give caffe, torchvision, random or a file.")
+    """Weights from a ``.safetensors`` or ``.pth`` state dict with keys such as ``conv1_1.weight``, RGB input in [0, 1].
+
+    Raises:
+        UserError: it is missing, cannot be read or is something else.
+    """
+    state = read_state_dict(path, "caffe, torchvision, random")
     try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True)
         return {f"{name}.{part}": state[f"{name}.{part}"] for name in convolutions for part in ("weight", "bias")}
-    except KeyError as missing:
+    except (KeyError, TypeError) as missing:
         raise UserError(f"encoder weights {str(path)!r} have no {missing}: not a VGG-19 state dict.") from None
-    except Exception as error:
-        raise UserError(f"encoder weights {str(path)!r} cannot be read ({type(error).__name__}).") from None
 
 
 def caffe_mean_activations() -> dict[str, Tensor]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import zipfile
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -167,6 +169,34 @@ def test_training_of_the_encoder_can_be_put_off_and_begun() -> None:
     assert begun == ["convolutions.conv2_1.weight", "convolutions.conv2_1.bias"]
 
 
+def test_weights_that_were_saved_on_a_gpu_are_read_without_one(tmp_path: Path) -> None:
+    state = {"conv1_1.weight": torch.randn(64, 3, 3, 3), "conv1_1.bias": torch.randn(64)}
+    torch.save(state, tmp_path / "cpu.pth")
+    with zipfile.ZipFile(tmp_path / "cpu.pth") as saved, zipfile.ZipFile(tmp_path / "gpu.pth", "w") as moved:
+        for name in saved.namelist():  # the pickle names the device of each storage
+            data = saved.read(name)
+            where = data.replace(b"X\x03\x00\x00\x00cpu", b"X\x06\x00\x00\x00cuda:0")
+            moved.writestr(name.replace("cpu/", "gpu/"), where if name.endswith("data.pkl") else data)
+    if not torch.cuda.is_available():
+        with pytest.raises(RuntimeError, match="CUDA"):
+            torch.load(tmp_path / "gpu.pth", weights_only=True)
+    encoder = VGG19(["relu1_1"], weights=tmp_path / "gpu.pth", normalized=False)
+    assert torch.equal(encoder.convolutions["conv1_1"].weight, state["conv1_1.weight"])
+
+
+def test_torchvision_s_weights_that_cannot_be_downloaded_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))  # nothing is there
+    monkeypatch.setattr("torch.hub.download_url_to_file", unreachable)
+    with pytest.raises(UserError, match="torchvision's weights of vgg19 are not on disk and cannot be downloaded"):
+        VGG19(["relu1_1"], weights="torchvision")
+
+
+def unreachable(*arguments: object, **options: object) -> None:
+    raise URLError("no connection")
+
+
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
 def test_weights_of_a_file_are_a_network_of_rgb_normalised_as_torchvision_does(tmp_path: Path, suffix: str) -> None:
     kernel, bias = torch.randn(64, 3, 3, 3), torch.randn(64)
@@ -213,7 +243,10 @@ def test_equal_descriptions_mean_equal_features() -> None:
             {"layers": ["relu1_1"], "padding": "replicate"},
             "unknown encoder padding 'replicate': choose zeros or reflect",
         ),
-        ({"layers": ["relu1_1"], "weights": "cafe"}, "'cafe' do not exist: give caffe, torchvision, random or a file"),
+        (
+            {"layers": ["relu1_1"], "weights": "cafe"},
+            "'cafe' do not exist: give caffe, torchvision, random or the path",
+        ),
     ],
 )
 def test_unknown_options_are_named(options: dict[str, object], message: str) -> None:
