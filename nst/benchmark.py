@@ -36,7 +36,7 @@ import torch, numpy, PIL.Image
 lap("import torch")
 from nst import Stylizer
 lap("import nst")
-stylizer = Stylizer.from_checkpoint(sys.argv[1])
+stylizer = Stylizer.from_checkpoint(sys.argv[1], device=sys.argv[2])
 lap("load the model")
 pictures = [PIL.Image.fromarray(numpy.random.default_rng(n).integers(0, 256, (512, 512, 3), dtype="uint8")) for n in (0, 1)]
 lap("make two pictures")
@@ -67,7 +67,7 @@ def benchmark(cfg: DictConfig) -> dict[str, Any]:
     for size in sorted(cfg.sizes):
         cases = model_cases(stylizers, int(size), _listed(cfg.cached_style))
         if size <= cfg.peers_up_to:
-            cases |= peer_cases(int(size))
+            cases |= peer_cases(int(size), device)
         rows = time_in_turns(cases, cfg.rounds, cfg.seconds_a_size, device, cfg.shortest)
         result["pictures"] += [{"size": int(size), **row} for row in rows]
     if cfg.training:
@@ -76,7 +76,7 @@ def benchmark(cfg: DictConfig) -> dict[str, Any]:
         rows = time_in_turns(steps, cfg.rounds, cfg.seconds_a_size, device, cfg.shortest)
         result["training"] = [{**row, "samples_per_second": batch[0] / row["median"]} for row in rows]
     if cfg.start_up:
-        result["start_up"] = [{"name": model, **start_up(model, cfg.start_up)} for model in models]
+        result["start_up"] = [{"name": model, **start_up(model, cfg.start_up, device)} for model in models]
     print_report(result)
     if earlier:
         print_moved_ratios(earlier, result)
@@ -129,12 +129,12 @@ def _seconds(call: Timed, calls: int, device: torch.device) -> float:
     start = time.perf_counter()
     for _ in range(calls):
         call()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
     return (time.perf_counter() - start) / calls
 
 
-def start_up(model: str, processes: int) -> dict[str, float]:
+def start_up(model: str, processes: int, device: torch.device) -> dict[str, float]:
     """Median seconds from a fresh Python to the first picture, by stage, over so many processes.
 
     Raises:
@@ -142,7 +142,7 @@ def start_up(model: str, processes: int) -> dict[str, float]:
     """
     laps = []
     for _ in range(processes):
-        command = [sys.executable, "-c", START_UP, model]
+        command = [sys.executable, "-c", START_UP, model, str(device)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise UserError(f"start-up of {model!r} failed: {(done.stderr.strip() or 'no message').splitlines()[-1]}")

