@@ -13,7 +13,7 @@ from nst.color import check_preserve_color, keep_content_chroma
 from nst.errors import UserError
 from nst.fusion import Alpha, alpha_per_level
 from nst.optical_flow import choose_flow
-from nst.pictures import Picture
+from nst.pictures import Picture, to_mask
 from nst.steady import SteadyPainter, check_steady
 from nst.style_code import StyleCode
 from nst.stylizer import Style, Stylizer, to_size
@@ -141,7 +141,7 @@ def _check_schedule(
 def _fingerprint(
     stylizer: Stylizer, film: Film, codes: Sequence[StyleCode], masks: Sequence[Picture] | None, options: Any
 ) -> str:
-    """Tells jobs apart: by the source file, the model, the styles and every option."""
+    """Tells jobs apart: by the source file, the model, the styles, the masks and every option."""
     digest = hashlib.sha256(json.dumps(options, default=str).encode())
     status = film.path.stat()
     digest.update(f"{film.path.resolve()} {status.st_size} {status.st_mtime_ns} {stylizer.dtype}".encode())
@@ -150,7 +150,7 @@ def _fingerprint(
     for tensor in tensors:
         digest.update(tensor.detach().float().cpu().numpy().tobytes())
     for mask in masks or ():
-        digest.update(repr(mask).encode() if isinstance(mask, str | Path) else bytes(str(mask), "utf8"))
+        digest.update(to_mask(mask, (film.height, film.width)).cpu().numpy().tobytes())
     return digest.hexdigest()
 
 

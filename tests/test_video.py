@@ -201,6 +201,27 @@ def test_pieces_of_another_job_are_not_used(
     assert painted.read_bytes() == fresh.read_bytes()
 
 
+def test_pieces_with_another_picture_under_the_mask_s_name_are_not_used(
+    stylizer: Stylizer, code: StyleCode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video_pieces, "PIECE_FRAMES", 2)
+    film, mask = write_film(tmp_path / "film.mp4", panned(4)), tmp_path / "mask.png"
+    left, right = (np.zeros((48, 64), np.uint8) for _ in range(2))
+    left[:, :32] = right[:, 32:] = 255
+
+    def stop(done: int, total: int | None) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    Image.fromarray(left).save(mask)
+    with pytest.raises(KeyboardInterrupt):
+        stylizer.stylize_video(film, code, tmp_path / "painted.mp4", masks=[mask], progress=stop)
+    Image.fromarray(right).save(mask)
+    painted = stylizer.stylize_video(film, code, tmp_path / "painted.mp4", masks=[mask])
+    fresh = stylizer.stylize_video(film, code, tmp_path / "fresh.mp4", masks=[mask])
+    assert painted.read_bytes() == fresh.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
