@@ -160,13 +160,14 @@ class ReportToTrial(pl.Callback):
 
 
 def trial_rows(study: optuna.Study) -> list[dict[str, Any]]:
-    """One dict a finished trial, the best first and those that were stopped last."""
+    """One dict a finished trial, the best first and those that were stopped last; all have the same keys, whatever each varied."""
+    finished = [trial for trial in study.trials if trial.state.is_finished()]
+    varied = dict.fromkeys(name for trial in finished for name in trial.params)
     rows = []
-    for trial in study.trials:
-        if trial.state.is_finished():
-            attributes = {name: trial.user_attrs.get(name) for name in ("step", "style", "content")}
-            row = {"trial": trial.number, "state": trial.state.name.lower(), "objective": trial.value}
-            rows.append(row | attributes | trial.params)
+    for trial in finished:
+        attributes = {name: trial.user_attrs.get(name) for name in ("step", "style", "content")}
+        row = {"trial": trial.number, "state": trial.state.name.lower(), "objective": trial.value}
+        rows.append(row | attributes | varied | trial.params)
     unfinished = {"complete": 0, "pruned": 1}
     return sorted(rows, key=lambda row: (unfinished.get(row["state"], 2), -(row["step"] or 0), row["objective"] or 0))
 

@@ -96,6 +96,15 @@ def test_a_study_goes_on_where_it_stopped(tmp_path: Path, configs: list[DictConf
     assert len(configs) == 5
 
 
+def test_a_study_that_goes_on_with_other_parameters_has_one_table(tmp_path: Path, configs: list[DictConfig]) -> None:
+    tune(tmp_path, "study.trials=2", "~study.parameters.decoder")
+    tune(tmp_path, "study.trials=4")
+    rows = {row["trial"]: row for row in csv.DictReader((tmp_path / "mine" / "trials.csv").open())}
+    assert len(rows) == 4 and rows["0"]["decoder"] == "" and rows["3"]["decoder"] in ("half", "slim")
+    lines = (tmp_path / "mine" / "trials.md").read_text().splitlines()
+    assert len({line.count("|") for line in lines}) == 1
+
+
 def test_the_objective_is_the_style_distance_and_a_penalty_beyond_the_content_bound() -> None:
     assert study.objective({"val/moment": 0.2, "val/content": 0.59}, TERMS) == 0.2
     assert study.objective({"val/moment": 0.2, "val/content": 0.7}, TERMS) == pytest.approx(0.2 + 2 * 0.1)
