@@ -10,7 +10,10 @@ import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPResponse
 from pathlib import Path
+from typing import BinaryIO
+from urllib.response import addinfourl
 
 from omegaconf import DictConfig
 from rich.console import Console
@@ -111,7 +114,7 @@ def download(url: str, path: Path, md5: str | None = None) -> Path:
     return path
 
 
-def _copy(answer, file, name: str) -> None:  # type: ignore[no-untyped-def]
+def _copy(answer: HTTPResponse | addinfourl, file: BinaryIO, name: str) -> None:
     """Write what arrives; an answer that ends too soon is an error."""
     length = answer.headers.get("Content-Length")
     begun = file.tell()
