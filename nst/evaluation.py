@@ -20,11 +20,10 @@ from nst.errors import UserError
 from nst.evaluation_report import print_table, write_sheet, write_tables
 from nst.evaluation_rows import CONTENT_COPIED, STYLE_COPIED, Pair, Row, Source, build_rows, output_path, square
 from nst.images import find_images, to_tensor, write_image
-from nst.metrics import MINIMUM_SIDE, PairMetrics, PictureFeatures
+from nst.metrics import MINIMUM_SIDE, PairMetrics, PictureFeatures, metrics_device
 from nst.peak_memory import peak_memory
 from nst.perceptual_metrics import PerceptualMetrics
 from nst.samples import SAMPLES
-from nst.statistics import widest_float
 from nst.stylizer import choose_device
 
 CACHED_PICTURES = 64  # whose features are kept whole: 30 MB each at 512 × 512
@@ -200,11 +199,6 @@ class _Bench:
                     means["peak_mib"] = max(one["peak_mib"] for one in figures)
             results.append({"row": row.name, "alpha": row.alpha, **means})
         return results
-
-
-def metrics_device(device: torch.device) -> torch.device:
-    """Where figures are computed: beside the models, but on the processor where the device has no float64 (MPS)."""
-    return device if widest_float(device) == torch.float64 else torch.device("cpu")
 
 
 def _metrics_dtype(cfg: DictConfig) -> torch.dtype:

@@ -22,7 +22,7 @@ from nst.encoder_contract import MINIMUM_MEAN_ACTIVATION
 from nst.encoders import VGG19
 from nst.images import to_tensor
 from nst.losses import content_distance, gram_distance, moment_distance, total_variation
-from nst.statistics import EPSILON, Statistics, mean_and_gram
+from nst.statistics import EPSILON, Statistics, mean_and_gram, widest_float
 from nst.vgg_weights import caffe_mean_activations
 
 CONTENT_LAYERS = ("relu4_1", "relu5_1")
@@ -182,6 +182,11 @@ def color_histogram(picture: Tensor) -> Tensor:
 def color_histogram_distance(output: Tensor, style: Tensor) -> float:
     """Hellinger distance ``sqrt(1 − Σ sqrt(p q))`` of two colour histograms, from 0 to 1 (Afifi et al. 2021, HistoGAN, eq. 4)."""
     return math.sqrt(max(0.0, 1.0 - float((output * style).sqrt().sum())))
+
+
+def metrics_device(device: torch.device) -> torch.device:
+    """Where figures are computed: beside the models, but on the processor where the device has no float64 (MPS)."""
+    return device if widest_float(device) == torch.float64 else torch.device("cpu")
 
 
 @dataclass(frozen=True, eq=False)  # hashed by identity, for the cache of self-similarities

@@ -15,9 +15,9 @@ from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 from nst.base_network import BaseNetwork, Region
 from nst.color import match_colors
-from nst.evaluation import metrics_device
 from nst.lightning_module import StyleTransferModule
 from nst.losses import StyleTransferLoss
+from nst.metrics import metrics_device
 from nst.networks import build
 from nst.statistics import widest_float
 from nst.tiling import render

@@ -25,7 +25,7 @@ SMALL = [
     "decoder=slim", "trainer.accelerator=cpu", "trainer.precision=32-true", "trainer.log_every_n_steps=1",
     "data.crop=64", "data.content_size=64", "data.style_size=64", "data.validation_size=64", "data.validation_pairs=2",
     "data.batch_size=2", "data.samples_per_epoch=32", "data.workers=0", "callbacks.contact_sheet.pairs=2",
-    "scheduler.warmup_steps=5", "callbacks.last.every_n_train_steps=10",
+    "scheduler.warmup_steps=5", "callbacks.last.every_n_train_steps=10", "callbacks.metrics=null",
 ]  # fmt: skip
 Compose = Callable[..., DictConfig]
 
@@ -86,7 +86,12 @@ def test_the_average_is_what_a_checkpoint_gives_and_the_raw_weights_are_what_tra
 
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])
 def test_a_run_with_weight_decay_is_resumed(composed: Compose, tmp_path: Path, optimizer: str) -> None:
-    options = [f"optimizer={optimizer}", "regularization=weight_decay", "trainer.val_check_interval=2", "callbacks.last.every_n_train_steps=2"]
+    options = [
+        f"optimizer={optimizer}",
+        "regularization=weight_decay",
+        "trainer.val_check_interval=2",
+        "callbacks.last.every_n_train_steps=2",
+    ]
     train(composed("trainer.max_steps=2", *options))
     train(composed("trainer.max_steps=4", "ckpt_path=last", *options))
     assert set(losses_by_step(newest_run(tmp_path))) == {2, 3}
