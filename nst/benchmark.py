@@ -19,9 +19,9 @@ from omegaconf import DictConfig, OmegaConf
 from nst.benchmark_cases import Timed, load_stylizers, model_cases, peer_cases, training_case
 from nst.benchmark_report import machine, print_report
 from nst.charts import MISSING, can_draw, draw_times
+from nst.devices import choose_device
 from nst.errors import UserError
 from nst.peak_memory import peak_memory, release_memory
-from nst.stylizer import choose_device
 
 MINIMUM_ROUNDS = 3
 # Run in a fresh process; prints seconds since the one before as JSON.

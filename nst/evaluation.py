@@ -16,6 +16,7 @@ from PIL import Image
 from rich.progress import track
 
 from nst.charts import MISSING, can_draw, draw_frontier
+from nst.devices import choose_device
 from nst.errors import UserError
 from nst.evaluation_report import print_table, write_sheet, write_tables
 from nst.evaluation_rows import CONTENT_COPIED, STYLE_COPIED, Pair, Row, Source, build_rows, output_path, square
@@ -24,7 +25,6 @@ from nst.metrics import MINIMUM_SIDE, PairMetrics, PictureFeatures, metrics_devi
 from nst.peak_memory import peak_memory
 from nst.perceptual_metrics import PerceptualMetrics
 from nst.samples import SAMPLES
-from nst.stylizer import choose_device
 
 CACHED_PICTURES = 64  # whose features are kept whole: 30 MB each at 512 × 512
 Figures = dict[str, float]

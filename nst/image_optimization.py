@@ -13,13 +13,14 @@ from torch import Tensor
 
 from nst.calibration import mean_activations
 from nst.color import check_preserve_color, keep_content_chroma, match_colors
+from nst.devices import choose_device, choose_dtype
 from nst.errors import UserError
 from nst.image_objective import Objective, StyleRegion
 from nst.losses import StyleTransferLoss
 from nst.optimization_run import OptimizationRun, Progress, fingerprint
 from nst.pictures import Picture, as_float, to_batch, to_mask
 from nst.region_styles import Mask, StylePart, match_pictures, soft_masks
-from nst.stylizer import Stylizer, choose_device, choose_dtype, resize, to_size
+from nst.stylizer import Stylizer, resize, to_size
 from nst.tiled_objective import TiledObjective, objective_side
 from nst.tiling import Tile
 

@@ -127,7 +127,7 @@ def fingerprint(pictures: Sequence[Tensor], options: Sequence[Any]) -> str:
     """Tells jobs apart: by their pictures and by the options that decide what is minimised and how."""
     digest = hashlib.sha256(json.dumps(options, default=str).encode())
     for picture in pictures:
-        digest.update(picture.contiguous().numpy().tobytes())
+        digest.update(picture.contiguous().cpu().numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from nst.base_network import MINIMUM_STYLE_SIDE, BaseNetwork, Region
 from nst.checkpoints import load_model
 from nst.color import check_preserve_color, keep_content_chroma, match_colors
+from nst.devices import choose_device, choose_dtype
 from nst.errors import UserError
 from nst.fusion import Alpha, alpha_per_level
 from nst.pictures import Picture, as_float, to_batch, to_mask
@@ -23,7 +24,6 @@ from nst.tiling import Tile, render, tile_side
 
 Style = Picture | StyleCode
 MINIMUM_CONTENT_SIDE = 2
-PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 class Stylizer:
@@ -209,7 +209,7 @@ class Stylizer:
         if weights is not None or len(masks) != len(codes):
             found = f"{len(masks)} masks for {len(codes)} styles" + (", and weights" if weights is not None else "")
             raise UserError(f"masks need one a style and no weights: found {found}.")
-        soft = [to_mask(mask, (batch.shape[2], batch.shape[3])) for mask in masks]
+        soft = [to_mask(mask, (batch.shape[2], batch.shape[3])).to(batch.device) for mask in masks]
         total = torch.stack(soft).sum(dim=0).clamp_min(1)
         return [Region(code, mask / total) for code, mask in zip(codes, soft, strict=True)]
 
@@ -223,42 +223,6 @@ class Stylizer:
     def autocast(self) -> torch.autocast:
         """The context in which the network computes."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
-
-
-def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 matrices in hardware, several times faster than float32."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type != "cpu":
-        return False
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
-
-
-def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """The type that convolutions compute in: see :class:`Stylizer`.
-
-    Raises:
-        UserError: an unknown precision.
-    """
-    if precision not in PRECISIONS:
-        raise UserError(f"unknown precision {precision!r}: choose from {', '.join(PRECISIONS)}.")
-    fast = precision == "auto" and has_fast_bfloat16(device)
-    return torch.bfloat16 if fast or precision == "bfloat16" else torch.float32
-
-
-def choose_device(name: str | torch.device | None) -> torch.device:
-    """The device of that name; by default a GPU where there is one.
-
-    Raises:
-        UserError: there is no such device here.
-    """
-    try:
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError):
-        raise UserError(f"device {str(name)!r} is not available: try device=cpu.") from None
-    return device
 
 
 def _as_list(style: Style | Sequence[Style]) -> list[Style]:

@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 
 from nst import UserError
+from nst.devices import has_fast_bfloat16
 from nst.image_objective import MaskedLossFeatures, Objective
 from nst.image_optimization import Progress, optimize
 from nst.losses import LossFeatures, StyleTransferLoss
 from nst.metrics import PairMetrics
 from nst.optimization_run import converged
-from nst.stylizer import has_fast_bfloat16
 
 DOCS = Path(__file__).parent.parent / "docs"
 LOSS = {
