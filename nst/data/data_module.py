@@ -86,8 +86,12 @@ class StyleTransferDataModule(pl.LightningDataModule):
         """List and split the pictures.
 
         Raises:
-            UserError: a folder is missing, empty or has no readable picture.
+            UserError: a folder is missing, empty or has no readable picture, or no share of them is held out.
         """
+        if not 0 < self.validation_fraction < 1:
+            raise UserError(
+                f"data.validation_fraction must lie between 0 and 1, and be neither: found {self.validation_fraction}."
+            )
         if not self.content_dir.is_dir():
             raise UserError(f"content folder {str(self.content_dir)!r} does not exist: set data.content_dir.")
         self.contents, contents = split_by_name(find_images(self.content_dir), self.validation_fraction)

@@ -188,3 +188,9 @@ def test_missing_folders_are_named(folders: Path, tmp_path: Path) -> None:
         StyleTransferDataModule(tmp_path / "nowhere", folders / "style").setup()
     with pytest.raises(UserError, match="style folder .*nowhere.* does not exist: set data.style_dir"):
         StyleTransferDataModule(folders / "content", tmp_path / "nowhere").setup()
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, 5])
+def test_a_share_that_leaves_one_side_empty_is_refused(folders: Path, fraction: float) -> None:
+    with pytest.raises(UserError, match=f"data.validation_fraction must lie between 0 and 1, .*: found {fraction}"):
+        module(folders, validation_fraction=fraction).setup()
