@@ -1,4 +1,4 @@
-"""Lightning callbacks of our own: the contact sheet of validation pairs."""
+"""Lightning callbacks of our own: the contact sheet of validation pairs, the best checkpoint across resumptions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from torch import Tensor
 
@@ -52,6 +53,19 @@ class ContactSheet(pl.Callback):
         for logger in trainer.loggers:
             _log_picture(logger, np.asarray(sheet), trainer.global_step)
         self._rows = []
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps a run's best checkpoint, also where the run is resumed in a folder of its own.
+
+    Lightning forgets the best score when the folder has changed: the first validation after it would count as the best. Here
+    the earlier best stays what later ones are compared with, as long as its file is there.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if Path(state_dict["best_model_path"]).is_file():
+            here = {"dirpath": self.dirpath, "last_model_path": self.last_model_path}
+            super().load_state_dict({**state_dict, **here})
 
 
 def _log_picture(logger: Logger, picture: np.ndarray, step: int) -> None:
