@@ -62,9 +62,10 @@ def stylize(cfg: DictConfig) -> Outcome:
         raise UserError(f"weights mix several styles in one picture: leave them out, or pairing={cfg.pairing}.")
     if distributed and cfg.device is not None:
         raise UserError("trainer sets the devices: use trainer.accelerator and trainer.devices instead of device.")
-    jobs = plan(content, styles, cfg.output, cfg.output_dir, cfg.pairing, _plain(cfg.alpha))
+    settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    jobs = plan(content, styles, cfg.output, cfg.output_dir, cfg.pairing, settings["alpha"])
     stylizer = Stylizer.from_checkpoint(cfg.ckpt, device="cpu" if distributed else cfg.device, precision=cfg.precision)
-    options = {name: _plain(cfg[name]) for name in OPTIONS}
+    options = {name: settings[name] for name in OPTIONS}
     keep_there = cfg.output is None and len(jobs) > 1 and not cfg.overwrite
     skipped = [job for job in jobs if keep_there and job.output.exists()]
     todo = [job for job in jobs if not (keep_there and job.output.exists())]
@@ -211,7 +212,3 @@ def _styles(cfg: DictConfig) -> list[str]:
         return [str(sample_style())]
     given: Iterable[Any] = cfg.style if isinstance(cfg.style, ListConfig) else [cfg.style]
     return find_styles(str(style) for style in given)
-
-
-def _plain(value: Any) -> Any:
-    return OmegaConf.to_container(value) if isinstance(value, ListConfig) else value

@@ -9,7 +9,6 @@ from __future__ import annotations
 import glob
 import os
 import struct
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from nst.image_shapes import (
     to_image,
     to_tensor,
 )
+from nst.whole_file import written_whole
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -145,15 +145,8 @@ def _save(picture: Image.Image, path: Path, name: str, quality: int) -> None:
         "WEBP": {"quality": quality},
         "TIFF": {"compression": "tiff_lzw"},
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Hidden, so that find_images passes over it; not by tempfile, whose files only their owner may read.
-    partial = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        with open(partial, "xb") as file:
-            picture.save(file, name, **options.get(name, {}))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with written_whole(path) as partial, open(partial, "xb") as file:
+        picture.save(file, name, **options.get(name, {}))
 
 
 def _files_below(folder: Path, recursive: bool) -> list[Path]:

@@ -15,6 +15,7 @@ from nst.errors import UserError
 from nst.image_objective import Objective
 from nst.losses import LossValues
 from nst.tiled_objective import TiledObjective
+from nst.whole_file import written_whole
 
 ADAM_LEARNING_RATE = 0.06  # of pixels in [0, 1]; a lower loss than with 0.03 after 20 steps as after 200
 
@@ -111,11 +112,9 @@ class OptimizationRun:
     ) -> None:
         if self.state is None:
             return
-        self.state.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.state.with_suffix(".part")
         held = {"job": self._job, "scale": scale, "step": step, "picture": picture.detach().cpu(), "history": history}
-        torch.save(held | {"optimizer": algorithm.state_dict()}, temporary)
-        temporary.replace(self.state)
+        with written_whole(self.state) as partial:
+            torch.save(held | {"optimizer": algorithm.state_dict()}, partial)
 
     def finish(self) -> None:
         """Remove the file."""

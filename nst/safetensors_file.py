@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from nst.errors import UserError
+from nst.whole_file import written_whole
 
 
 def write_safetensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str], kind: str) -> Path:
@@ -20,14 +19,9 @@ def write_safetensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mappi
     Raises:
         UserError: it cannot be written; the message calls it ``kind``.
     """
-    partial = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with written_whole(path) as partial:
             save_file(dict(tensors), partial, dict(metadata))
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{kind} {str(path)!r} cannot be written: {reason}.") from None

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import tempfile
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +15,7 @@ import torch
 from nst.base_network import BaseNetwork
 from nst.checkpoints import CONFIG_FILE, FORMAT, MODEL_FILE, bundled_models, read_model, save_model
 from nst.errors import UserError
+from nst.whole_file import written_whole
 
 CARD_FILE = "README.md"
 REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")  # owner/name
@@ -213,12 +212,8 @@ def _first_line(error: Exception) -> str:
 
 def _write(path: Path, text: str) -> None:
     """All of it or nothing."""
-    partial = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        try:
+        with written_whole(path) as partial:
             partial.write_text(text, encoding="utf-8")
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"{str(path)!r} cannot be written: {error.strerror or error}.") from None

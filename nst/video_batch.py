@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -52,7 +52,8 @@ def stylize_film(cfg: DictConfig, content: str, styles: Sequence[str]) -> Path:
         "crf",
         "tile",
     ]
-    options = {name: _plain(cfg[name]) for name in names}
+    settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    options = {name: settings[name] for name in names}
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("frames"), TimeRemainingColumn())
     start, frames = time.perf_counter(), 0
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -63,11 +64,7 @@ def stylize_film(cfg: DictConfig, content: str, styles: Sequence[str]) -> Path:
             frames = done
             bar.update(task, completed=done, total=total)
 
-        stylize_video(stylizer, content, list(styles), output, _plain(cfg.alpha), **options, progress=progress)
+        stylize_video(stylizer, content, list(styles), output, settings["alpha"], **options, progress=progress)
     seconds = time.perf_counter() - start
     print(f"{output}  {frames} frames  {seconds:.1f} s  {frames / seconds:.1f} frames/s", flush=True)
     return output
-
-
-def _plain(value: Any) -> Any:
-    return OmegaConf.to_container(value) if isinstance(value, ListConfig) else value

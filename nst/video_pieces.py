@@ -15,6 +15,7 @@ from torch import Tensor
 from nst.errors import UserError
 from nst.steady import SteadyPainter
 from nst.video_writing import Encoding, Piece, join
+from nst.whole_file import written_whole
 
 PIECE_FRAMES = 100  # what an interruption costs at most
 
@@ -102,9 +103,8 @@ class FilmInTheMaking:
         piece, self._piece = self._piece, None
         piece.close()
         self.done, self._frames = self.done + self._frames, 0
-        partial = piece.path.with_suffix(".part")
-        save_file(self.painter.state(), partial, {"done": str(self.done), "end": str(self._end)})
-        partial.replace(piece.path.with_suffix(".safetensors"))
+        with written_whole(piece.path.with_suffix(".safetensors")) as partial:
+            save_file(self.painter.state(), partial, {"done": str(self.done), "end": str(self._end)})
         self._pieces.append(piece.path)
 
     @contextmanager

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import os
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from torch import Tensor
 from nst.animations import indexed, set_last_webp_duration
 from nst.errors import UserError
 from nst.video_reading import Film, is_animation, open_film, require_extra
+from nst.whole_file import written_whole
 
 FORMATS = {
     ".m4v": "mp4",
@@ -134,17 +133,14 @@ def join(pieces: Sequence[Path], end: int, encoding: Encoding) -> Path:
         UserError: the file cannot be written.
     """
     output = encoding.output
-    partial = output.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        if is_animation(output):
-            _encode_animation(pieces, end * encoding.film.time_base, partial, FORMATS[output.suffix.lower()])
-        else:
-            _join_film(pieces, end, encoding, partial)
-        os.replace(partial, output)
+        with written_whole(output) as partial:
+            if is_animation(output):
+                _encode_animation(pieces, end * encoding.film.time_base, partial, FORMATS[output.suffix.lower()])
+            else:
+                _join_film(pieces, end, encoding, partial)
     except OSError as error:
         raise UserError(f"cannot write {output}: {error.strerror}; check the folder and the disk.") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return output
 
 

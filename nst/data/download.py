@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import urllib.error
 import urllib.request
 import zipfile
@@ -22,6 +21,7 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from nst.data.folders import UnreadableReport
 from nst.errors import UserError
 from nst.images import find_images, read_reduced
+from nst.whole_file import written_whole
 
 BLOCK = 1 << 20  # bytes read at a time
 TIMEOUT = 60  # seconds without an answer
@@ -158,10 +158,8 @@ def unpack(archive: Path, folder: Path) -> int:
                     )
                 if member.is_dir() or (target.is_file() and target.stat().st_size == member.file_size):
                     continue
-                target.parent.mkdir(parents=True, exist_ok=True)
-                partial = target.with_name(f".{target.name}.part")
-                partial.write_bytes(file.read(member))  # checks the CRC
-                os.replace(partial, target)
+                with written_whole(target) as partial:
+                    partial.write_bytes(file.read(member))  # checks the CRC
                 count += 1
     except zipfile.BadZipFile as error:
         raise UserError(f"{archive} is damaged ({error}): remove it and fetch it again.") from error
