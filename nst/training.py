@@ -12,10 +12,12 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from nst.calibration import calibrate
@@ -26,6 +28,7 @@ from nst.lightning_module import StyleTransferModule
 from nst.losses import StyleTransferLoss
 from nst.networks import build
 from nst.samples import use_samples_where_missing
+from nst.training_numbers import check_numbers
 
 log = logging.getLogger(__name__)
 # The sampler starts where the checkpoint was written (nst.data.data_module), which Lightning cannot know.
@@ -46,6 +49,7 @@ def train(cfg: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> dict[str, f
     Raises:
         UserError: folders, names or values that do not fit.
     """
+    check_numbers(cfg)
     use_samples_where_missing(cfg)
     if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
         cfg.output_dir = (
@@ -72,7 +76,7 @@ def train(cfg: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> dict[str, f
         load_weights(module.network, cfg.init_from)
     callbacks = [*(instantiate(callback) for callback in cfg.callbacks.values() if callback), *callbacks]
     loggers = [instantiate(logger) for logger in cfg.logger.values() if logger]
-    trainer: pl.Trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=loggers)
+    trainer = _build_trainer(cfg, callbacks, loggers)
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     resume = find_checkpoint(cfg.ckpt_path, output) if cfg.ckpt_path else None
     if resume:
@@ -85,6 +89,14 @@ def train(cfg: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> dict[str, f
     if trainer.is_global_zero:
         _report(trainer, data, output)
     return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+
+
+def _build_trainer(cfg: DictConfig, callbacks: Sequence[pl.Callback], loggers: Sequence[Logger]) -> pl.Trainer:
+    try:
+        trainer: pl.Trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=loggers)
+    except InstantiationException as error:  # what Lightning refuses, e.g. an accelerator that is not there
+        raise UserError(f"trainer does not fit: {error.__cause__ or error}") from error
+    return trainer
 
 
 def build_module(cfg: DictConfig) -> StyleTransferModule:
