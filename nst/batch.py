@@ -48,6 +48,8 @@ def stylize(cfg: DictConfig) -> Outcome:
     Raises:
         UserError: the model, a style, a value or a single content picture is wrong.
     """
+    if cfg.content == "":
+        raise UserError("content= is empty: name a picture, a folder or a glob, or leave it out for a sample.")
     content, styles = str(cfg.content or sample_content()), _styles(cfg)
     distributed = cfg.get("trainer") is not None
     if is_film(content, cfg.output, cfg.first_frame):

@@ -59,12 +59,15 @@ def benchmark(cfg: DictConfig) -> dict[str, Any]:
     """
     if cfg.rounds < MINIMUM_ROUNDS:
         raise UserError(f"rounds={cfg.rounds}: give at least {MINIMUM_ROUNDS}, or there is no spread.")
+    sizes = _listed(cfg.sizes)
+    if not sizes or not all(isinstance(size, int) and size >= 1 for size in sizes):
+        raise UserError(f"sizes={cfg.sizes}: give sides in pixels, as in sizes=[256,512].")
     device, models = choose_device(cfg.device), _listed(cfg.ckpt)
     earlier = _read(cfg.compare) if cfg.compare else None
     stylizers = load_stylizers(models, _listed(cfg.precision), cfg.device)
     result: dict[str, Any] = {"machine": machine(), "settings": OmegaConf.to_container(cfg, resolve=True)}
     result["pictures"] = []
-    for size in sorted(cfg.sizes):
+    for size in sorted(sizes):
         cases = model_cases(stylizers, int(size), _listed(cfg.cached_style))
         if size <= cfg.peers_up_to:
             cases |= peer_cases(int(size), device)

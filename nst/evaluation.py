@@ -97,7 +97,7 @@ def choose_pairs(
     Raises:
         UserError: a limit below 1 or an unknown order.
     """
-    if limit is not None and limit < 1:
+    if limit is not None and not (isinstance(limit, int) and limit >= 1):
         raise UserError(f"limit={limit}: give the number of pairs, at least 1, or null for all.")
     if order not in ("strided", "spread"):
         raise UserError(f"pairs={order!r}: choose strided or spread.")

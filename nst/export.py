@@ -14,6 +14,7 @@ from nst.base_network import BaseNetwork
 from nst.checkpoints import load_model
 from nst.errors import UserError
 from nst.images import crop
+from nst.whole_file import written_whole
 
 OPSET = 18
 
@@ -54,12 +55,14 @@ def export(cfg: DictConfig) -> Path:
     except ImportError:
         raise UserError('exporting needs onnx and onnxscript: pip install -e ".[export]".') from None
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    path = Path(cfg.output)
+    if path.suffix.lower() != ".onnx":
+        raise UserError(f"output={cfg.output}: give a name that ends in .onnx.")
     module = ExportedNetwork(load_model(cfg.ckpt)).eval()
     example = (torch.rand(1, 3, 80, 112), torch.rand(1, 3, 96, 64), torch.ones(1))
     height, width = torch.export.Dim("height", min=48, max=65536), torch.export.Dim("width", min=48, max=65536)
     style_height = torch.export.Dim("style_height", min=16, max=65536)
     style_width = torch.export.Dim("style_width", min=16, max=65536)
-    path = Path(cfg.output)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -77,8 +80,8 @@ def export(cfg: DictConfig) -> Path:
             verbose=False,
         )
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        program.save(str(path))  # type: ignore[union-attr]
+        with written_whole(path) as partial:
+            program.save(str(partial))  # type: ignore[union-attr]
     except OSError as error:
         raise UserError(f"ONNX file {str(path)!r} cannot be written: {error.strerror or error}.") from None
     return path

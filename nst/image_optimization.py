@@ -110,6 +110,8 @@ def optimize(
         raise UserError(f"unknown init {init!r}: choose from {', '.join(STARTS)}, or give a picture.")
     if steps < 1 or scales < 1 or window < 1:
         raise UserError(f"steps, scales and window must be at least 1: found {steps}, {scales} and {window}.")
+    if learning_rate is not None and not learning_rate > 0:
+        raise UserError(f"learning_rate must be above 0: found {learning_rate}.")
     check_preserve_color(preserve_color)
     objective_side(tile, 1, 1)
     where = choose_device(device)

@@ -82,6 +82,8 @@ def launch(page: Any, cfg: DictConfig) -> None:
     from nst.page_layout import STYLESHEET
     from nst.page_privacy import StaysHere
 
+    if cfg.port is not None and not (isinstance(cfg.port, int) and 0 < cfg.port < 65536):
+        raise UserError(f"port={cfg.port}: give a number from 1 to 65535, or null for a free one.")
     try:
         page.launch(
             server_name=cfg.host,

@@ -47,6 +47,8 @@ def tune(cfg: DictConfig, overrides: Sequence[str] = ()) -> optuna.Study:
         import optuna
     except ImportError:
         raise UserError('a study needs Optuna: pip install -e ".[tune]".') from None
+    if not isinstance(cfg.study.trials, int) or cfg.study.trials < 1:
+        raise UserError(f"study.trials={cfg.study.trials}: give their number, at least 1.")
     folder = Path(cfg.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     ranges: dict[str, Range] = OmegaConf.to_container(cfg.study.parameters, resolve=True)  # type: ignore[assignment]

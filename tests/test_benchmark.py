@@ -159,6 +159,8 @@ def test_start_up_is_timed_from_a_fresh_process() -> None:
         (["rounds=2"], "rounds=2"),
         (["ckpt=nobody"], "model 'nobody' does not exist"),
         (["precision=float8"], "unknown precision 'float8'"),
+        (["sizes=abc"], "sizes=abc"),
+        (["sizes=[]"], "give sides in pixels"),
         (["compare=/nowhere"], "compare='/nowhere' cannot be read"),
     ],
 )

@@ -222,6 +222,7 @@ def test_peak_memory_sees_what_was_there_for_a_moment() -> None:
     [
         (["size=16"], "size=16 is too small"),
         (["limit=0"], "limit=0"),
+        (["limit=abc"], "limit=abc"),
         (["pairs=random"], "pairs='random': choose strided or spread"),
         (["metrics_precision=float8"], "metrics_precision='float8': choose"),
         (["content=/nowhere"], "no such file or folder"),

@@ -10,7 +10,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from nst import Stylizer
+from nst import Stylizer, UserError
 from nst.export import export
 
 
@@ -33,3 +33,8 @@ def test_onnxruntime_gives_what_torch_gives(
     (found,) = session.run(None, inputs)
     assert found.shape == tuple(expected.shape)
     assert -10 * np.log10(((found - expected.numpy()) ** 2).mean()) > 50
+
+
+def test_another_suffix_is_refused_before_anything_is_traced(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"ends in \.onnx"):
+        export(OmegaConf.create({"ckpt": "vgg19", "output": str(tmp_path / "model.png")}))

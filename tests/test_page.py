@@ -190,6 +190,12 @@ def test_a_served_page_names_no_other_host_and_refuses_large_files(small_page: A
     assert upload(100_000) == 200 and upload(2_000_000) == 413
 
 
+@pytest.mark.parametrize("port", ["-1", "abc", "70000"])
+def test_a_port_that_cannot_be_is_one_line(port: str) -> None:
+    with pytest.raises(UserError, match=rf"port={port}: give a number"):
+        launch(None, config(f"port={port}"))
+
+
 def test_a_port_in_use_is_one_line() -> None:
     import gradio as gr
 

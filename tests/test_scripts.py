@@ -68,6 +68,7 @@ def bad_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["content={bad}/text.jpg"], "text.jpg"),
         (["content={bad}/truncated.jpg"], "truncated.jpg"),
         (["content={bad}/empty"], "empty"),
+        (["content="], "content= is empty"),
         (["content={bad}/dot.png"], "1×1"),
         (["style={bad}/dot.png"], "1×1"),
         (["style={bad}/missing.jpg"], "missing.jpg"),

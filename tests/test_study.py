@@ -124,6 +124,7 @@ def test_ranges_become_suggestions() -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
+        ("study.trials=0", "study.trials=0"),
         ("+study.parameters.seed={low: 1}", "seed has {'low': 1}: give"),
         ("+study.parameters={nothing: {low: 1, high: 2}}", "'nothing' is no value of the training config"),
     ],
