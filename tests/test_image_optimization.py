@@ -210,6 +210,7 @@ def test_a_loss_network_without_mean_activations_is_calibrated_on_the_pictures(
 def test_mistakes_are_one_line(pictures: torch.Tensor, tmp_path: Path) -> None:
     content, style = pictures[0], pictures[1]
     for options, said in (
+        ({"learning_rate": -1.0}, "learning_rate must be above 0"),
         ({"optimizer": "sgd"}, "unknown optimizer 'sgd'"),
         ({"init": "nowhere.jpg"}, "unknown init"),
         ({"steps": 0}, "at least 1"),
