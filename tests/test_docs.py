@@ -253,7 +253,9 @@ def test_a_tuning_command_searches(command: str, sets: Path) -> None:
     from nst.study import tune
 
     cfg = small_training(command, "study.trials=1")
-    tune(cfg)
+    overrides = [*shlex.split(command)[2:], *shlex.split(SMALL_TRAINING)]
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        tune(cfg, overrides)
     assert list(Path("outputs").rglob("trials.csv"))
 
 
