@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nst.color_transport import color_statistics, color_transport, recolored
 from nst.encoder_contract import Encoder, mean_activation_name
 from nst.encoders import build_encoder
 from nst.errors import UserError
-from nst.fusion import Alpha
+from nst.fusion import Alpha, alpha_per_level
 from nst.region_features import fill_outside, interior_weights
 from nst.statistics import Statistics, feature_statistics
 from nst.style_code import StyleCode
@@ -48,6 +50,7 @@ class BaseNetwork(nn.Module):
         style_layers: layers a StyleCode must have, shallow to deep.
         levels: number of values that ``alpha`` may have.
         content_strides: strides of the content features.
+        recolor: whether contents are given the style's colours before they are encoded (:mod:`nst.color_transport`).
         border: pixels by which pictures are extended before they are encoded, and that are cut off again.
         margins: how far, in pixels, the content features and how far the output look beyond a position.
 
@@ -64,6 +67,7 @@ class BaseNetwork(nn.Module):
     content_strides: tuple[int, ...]
     margins: tuple[int, int]
     border: int = 0
+    recolor: bool = False
 
     def __init__(self, style_encoder: Mapping[str, Any]) -> None:
         super().__init__()
@@ -94,6 +98,7 @@ class BaseNetwork(nn.Module):
 
     def encode_style(self, pictures: Tensor, mask: Tensor | None = None) -> StyleCode:
         """StyleCode of ``(B, 3, H, W)`` RGB style pictures in [0, 1], or of a ``(B, 1, H, W)`` region of them alone."""
+        colors = color_statistics(pictures, mask)
         if mask is not None:
             pictures = fill_outside(pictures, mask)
         codes = []
@@ -103,7 +108,7 @@ class BaseNetwork(nn.Module):
                 resized = F.interpolate(pictures, scale_factor=scale, mode="area")
                 inside = None if mask is None else F.adaptive_avg_pool2d(mask, (resized.shape[2], resized.shape[3]))
             codes.append(self.style_code(self.style_encoder(resized), inside))
-        return codes[0] if len(codes) == 1 else StyleCode.mix(codes)
+        return replace(codes[0] if len(codes) == 1 else StyleCode.mix(codes), colors=colors)
 
     def style_code(self, features: Sequence[Tensor], mask: Tensor | None = None) -> StyleCode:
         """StyleCode from the style encoder's features, one ``(B, C_l, H_l, W_l)`` a layer; ``mask`` of the pictures."""
@@ -127,6 +132,14 @@ class BaseNetwork(nn.Module):
                 f"the style code was made by {code.encoder} ({', '.join(code.layers)}), this model needs one of "
                 f"{self.style_encoder_id} ({', '.join(self.style_layers)}): encode the style picture again."
             )
+
+    def recolored(self, pictures: Tensor, style: StyleCode, alpha: Alpha = 1.0) -> Tensor:
+        """``(B, 3, H, W)`` whole contents as they are encoded: in the style's colours, as far as alpha's finest level says."""
+        if not self.recolor or style.colors is None:
+            return pictures
+        degree = alpha_per_level(alpha, self.levels)[0]
+        with torch.autocast(pictures.device.type, enabled=False):
+            return recolored(pictures, [color_transport(style.colors, color_statistics(pictures), degree)])
 
     def encode_content(self, pictures: Tensor) -> list[Tensor]:
         """Features of ``(B, 3, H, W)`` pictures, one tensor a content stride; H and W are multiples of ``stride``."""
@@ -173,7 +186,7 @@ class BaseNetwork(nn.Module):
         """``(B, 3, H, W)`` content in the manner of ``style`` (pictures or a code), RGB, not clamped."""
         code = style if isinstance(style, StyleCode) else self.encode_style(style)
         self.require_own(code)
-        return self.decode(self.encode_content(content), code, alpha)
+        return self.decode(self.encode_content(self.recolored(content, code, alpha)), code, alpha)
 
     def own_state_dict(self) -> dict[str, Tensor]:
         """What this network has learned: its state without the frozen encoder weights, which are installed anyway."""

@@ -30,8 +30,11 @@ class ExportedNetwork(nn.Module):
         """``(1, 3, H, W)`` and ``(1, 3, h, w)`` RGB in [0, 1], ``(1,)`` in [0, 1] → ``(1, 3, H, W)``."""
         size = (content.shape[2], content.shape[3])
         border, multiple = self.network.border, 2 * self.network.stride
-        padded = _pad(_pad(content, 2, multiple, border), 3, multiple, border)
-        return crop(self.network(padded, style, alpha), size, border).clamp(0, 1)
+        code = self.network.encode_style(style)
+        recolored = self.network.recolored(content, code, alpha)
+        padded = _pad(_pad(recolored, 2, multiple, border), 3, multiple, border)
+        output = self.network.decode(self.network.encode_content(padded), code, alpha)
+        return crop(output, size, border).clamp(0, 1)
 
 
 def _pad(batch: Tensor, dim: int, multiple: int, border: int) -> Tensor:

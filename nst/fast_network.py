@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nst.base_network import BaseNetwork, Region
+from nst.color_transport import ColorMap
 from nst.errors import UserError
 from nst.fusion import Alpha, adain_affine, alpha_per_level
 from nst.reflection import ReflectionConv2d
@@ -60,19 +61,6 @@ class Affine(NamedTuple):
 
     def __call__(self, features: Tensor) -> Tensor:
         return torch.addcmul(self.shift.to(features.dtype), features, self.scale.to(features.dtype))
-
-
-class ColorMap(NamedTuple):
-    """``matrix · rgb + shift`` at every pixel; ``(B, 3, 3)`` and ``(B, 3, 1)``."""
-
-    matrix: Tensor
-    shift: Tensor
-
-    def __call__(self, pictures: Tensor) -> Tensor:
-        matrices, shifts = (value.to(pictures.dtype).expand(len(pictures), -1, -1) for value in self)
-        # A 1×1 convolution a picture keeps the layout, which is that of what it will be added to.
-        colored = zip(pictures.split(1), matrices, shifts, strict=True)
-        return torch.cat([F.conv2d(one, matrix[:, :, None, None], shift[:, 0]) for one, matrix, shift in colored])
 
 
 class Modulations(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from nst.base_network import BaseNetwork
+from nst.color_transport import color_statistics
 from nst.encoder_contract import Encoder, same_features
 from nst.fusion import Alpha
 from nst.images import crop, pad_to_multiple
@@ -67,7 +69,8 @@ class EncodedPictures:
     @cached_property
     def style_code(self) -> StyleCode:
         if self._style_layers:
-            return self._network.style_code([self._maps[layer] for layer in self._style_layers])
+            code = self._network.style_code([self._maps[layer] for layer in self._style_layers])
+            return replace(code, colors=color_statistics(self.pictures))
         return self._network.encode_style(self.pictures)
 
     @cached_property
@@ -161,6 +164,9 @@ class StyleTransferModule(pl.LightningModule):
 
     def _decode(self, content: EncodedPictures, chosen: Tensor | slice, style: StyleCode, alpha: Alpha) -> Tensor:
         """The chosen contents, painted."""
+        pictures = self.network.recolored(content.pictures[chosen], style, alpha)
+        if self.network.recolor:  # each pair has a content of its own
+            content, chosen = EncodedPictures(pictures, self.network, self.loss, ()), slice(None)
         features = [level[chosen] for level in content.content_features]
         statistics = [Statistics(s.mean[chosen], s.std[chosen]) for s in content.content_statistics]
         output = self.network.decode(features, style, alpha, statistics)

@@ -30,6 +30,7 @@ class StyleTransferNetwork(BaseNetwork):
         style_encoder: the same, with ``pyramid``; its layers must include the fused ones. See :class:`BaseNetwork`.
         fusion: ``layers``, the content layers that are fused.
         decoder: ``widths`` (stride → channels), ``depth``, ``residual_blocks``, ``upsampling``.
+        recolor: give contents the style's colours before they are encoded (:mod:`nst.color_transport`).
 
     Raises:
         UserError: layers that do not fit each other, or an option of a part that it does not know.
@@ -41,8 +42,10 @@ class StyleTransferNetwork(BaseNetwork):
         style_encoder: Mapping[str, Any],
         fusion: Mapping[str, Any],
         decoder: Mapping[str, Any],
+        recolor: bool = True,
     ) -> None:
         super().__init__(style_encoder)
+        self.recolor = recolor
         self.content_encoder = build_encoder(**content_encoder)
         if not fusion.get("layers"):
             raise UserError("fusion needs at least one of the encoders' layers: set fusion.layers, e.g. [relu4_1].")

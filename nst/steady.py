@@ -5,17 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from nst.base_network import BaseNetwork, Region
+from nst.color_transport import ColorStatistics
 from nst.errors import UserError
 from nst.fusion import Alpha
 from nst.optical_flow import Flow, reliability, warp
 from nst.pictures import as_float
 from nst.statistics import Statistics
 from nst.tiling import Tile, render
+
+AnyStatistics = TypeVar("AnyStatistics", Statistics, ColorStatistics)
 
 STEADY = ("off", "statistics", "flow")
 SETTLING_SECONDS = 1.0  # time in which the averaged statistics follow a change to 63 %
@@ -85,13 +90,7 @@ class SteadyPainter:
             self._tensors = {}
         follow = 1 - math.exp(-max(seconds, 0) / SETTLING_SECONDS)
 
-        def averaged(statistics: list[list[Statistics]]) -> list[list[Statistics]]:
-            return [
-                [self._follow(f"{region}.{level}", found, follow) for level, found in enumerate(levels)]
-                for region, levels in enumerate(statistics)
-            ]
-
-        adjust = averaged if self.average_statistics else None
+        adjust = partial(self._follow, weight=follow) if self.average_statistics else None
         output = render(self.network, current, regions, alpha, tile, self.autocast, adjust)
         if self.flow is not None:
             if "output" in self._tensors:
@@ -102,13 +101,14 @@ class SteadyPainter:
             return (output.clamp(0, 1) * 255).round_().to(torch.uint8).to(picture.device)
         return output.clamp(0, 1).to(picture.device, picture.dtype)
 
-    def _follow(self, name: str, found: Statistics, weight: float) -> Statistics:
-        """The average of a level's statistics, moved towards this frame's by ``weight``."""
-        values = torch.stack([found.mean, found.std])
-        if name in self._tensors:
-            values = torch.lerp(self._tensors[name], values, weight)
-        self._tensors[name] = values
-        return Statistics(values[0], values[1])
+    def _follow(self, name: str, found: AnyStatistics, weight: float) -> AnyStatistics:
+        """The average of some statistics, moved towards this frame's by ``weight``."""
+        averages = {}
+        for field, value in found._asdict().items():
+            key = f"{name}.{field}"
+            averages[field] = torch.lerp(self._tensors[key], value, weight) if key in self._tensors else value
+        self._tensors |= {f"{name}.{field}": value for field, value in averages.items()}
+        return type(found)(**averages)
 
     def _carry_over(self, current: Tensor, output: Tensor) -> Tensor:
         assert self.flow is not None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import overload
 
@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from nst.color_transport import ColorStatistics
 from nst.errors import UserError
 from nst.safetensors_file import write_safetensors
 from nst.statistics import Statistics
@@ -29,11 +30,13 @@ class StyleCode:
         layers: layer names, shallow to deep.
         statistics: one :class:`Statistics` a layer, ``(B, C_l)`` each.
         encoder: which encoder made it, e.g. ``vgg19-caffe-normalized``; codes of different encoders do not mix.
+        colors: of the style picture; ``None`` (as in the first files): a content keeps its own until it is painted.
     """
 
     layers: tuple[str, ...]
     statistics: tuple[Statistics, ...] = field(repr=False)  # thousands of numbers
     encoder: str = "vgg19-caffe-normalized"
+    colors: ColorStatistics | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.statistics[0].mean)
@@ -46,8 +49,7 @@ class StyleCode:
         """Statistics of a layer, or the code of some of the styles."""
         if isinstance(which, str):
             return self.statistics[self.layers.index(which)]
-        part = tuple(Statistics(s.mean[which], s.std[which]) for s in self.statistics)
-        return StyleCode(self.layers, part, self.encoder)
+        return self._each(lambda tensor: tensor[which])
 
     @staticmethod
     def mix(codes: Sequence[StyleCode], weights: Sequence[float] | None = None) -> StyleCode:
@@ -73,15 +75,24 @@ class StyleCode:
 
         rows = zip(*(code.statistics for code in codes), strict=True)
         mixed = tuple(Statistics(average([s.mean for s in row]), average([s.std for s in row])) for row in rows)
-        return StyleCode(codes[0].layers, mixed, codes[0].encoder)
+        colors = [code.colors for code in codes if code.colors is not None]
+        if len(colors) < len(codes):
+            return StyleCode(codes[0].layers, mixed, codes[0].encoder)
+        both = ColorStatistics(average([c.mean for c in colors]), average([c.covariance for c in colors]))
+        return StyleCode(codes[0].layers, mixed, codes[0].encoder, both)
 
     def lerp(self, other: StyleCode, weight: float) -> StyleCode:
         """From this style (``weight`` 0) to the other (1)."""
         return StyleCode.mix([self, other], [1 - weight, weight])
 
     def to(self, device: torch.device | str) -> StyleCode:
-        moved = tuple(Statistics(s.mean.to(device), s.std.to(device)) for s in self.statistics)
-        return StyleCode(self.layers, moved, self.encoder)
+        return self._each(lambda tensor: tensor.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> StyleCode:
+        """The code with every tensor changed alike."""
+        statistics = tuple(Statistics(*map(change, one)) for one in self.statistics)
+        colors = None if self.colors is None else ColorStatistics(*map(change, self.colors))
+        return replace(self, statistics=statistics, colors=colors)
 
     def save(self, path: str | Path) -> Path:
         """Write a ``.safetensors`` file, e.g. ``monet.style.safetensors``."""
@@ -90,6 +101,8 @@ class StyleCode:
         for layer, statistics in zip(self.layers, self.statistics, strict=True):
             tensors[f"{layer}.mean"] = statistics.mean.contiguous().cpu()
             tensors[f"{layer}.std"] = statistics.std.contiguous().cpu()
+        if self.colors is not None:
+            tensors |= {f"colors.{name}": one.contiguous().cpu() for name, one in self.colors._asdict().items()}
         metadata = {"format": FORMAT, "layers": ",".join(self.layers), "encoder": self.encoder}
         return write_safetensors(tensors, path, metadata, "style code")
 
@@ -112,6 +125,9 @@ class StyleCode:
                 statistics = tuple(
                     Statistics(file.get_tensor(f"{layer}.mean"), file.get_tensor(f"{layer}.std")) for layer in layers
                 )
+                colors = None
+                if "colors.mean" in file.keys():  # noqa: SIM118 (it is no dict)
+                    colors = ColorStatistics(file.get_tensor("colors.mean"), file.get_tensor("colors.covariance"))
         except (SafetensorError, OSError) as error:
             raise UserError(f"style code {str(path)!r} cannot be read ({type(error).__name__}).") from None
-        return cls(layers, statistics, metadata["encoder"])
+        return cls(layers, statistics, metadata["encoder"], colors)

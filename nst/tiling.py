@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from nst.base_network import BaseNetwork, Region
+from nst.color_transport import ColorMap, ColorStatistics, color_statistics, color_transport, recolored
 from nst.errors import UserError
-from nst.fusion import Alpha
+from nst.fusion import Alpha, alpha_per_level
 from nst.images import crop, pad_to_multiple
 from nst.memory import returned_memory
 from nst.pictures import as_float
@@ -28,6 +29,7 @@ AUTO_WHOLE = 2048 * 2048  # pixels up to which a picture is not cut
 SMALLEST_TILE = 64
 
 Tile = int | str  # "auto", "off" or a side in pixels
+Adjust = Callable[[str, Any], Any]  # a name and Statistics or ColorStatistics: what they become
 
 
 class Part(NamedTuple):
@@ -102,7 +104,7 @@ def render(
     alpha: Alpha,
     tile: Tile,
     autocast: Callable[[], AbstractContextManager[object]],
-    adjust: Callable[[list[list[Statistics]]], list[list[Statistics]]] | None = None,
+    adjust: Adjust | None = None,
 ) -> Tensor:
     """Stylize ``(B, 3, H, W)`` pictures of any size, whole or in tiles.
 
@@ -113,7 +115,7 @@ def render(
         alpha: see :meth:`BaseNetwork.decode`.
         tile: see :func:`tile_side`.
         autocast: the context of the computation.
-        adjust: what becomes of the content's statistics, a list a region with those of each level, before they are used.
+        adjust: what becomes of the content's statistics, by name, before they are used.
 
     Returns:
         As ``picture``: same size, type and device; clamped to its range.
@@ -122,6 +124,7 @@ def render(
     original_size = (picture.shape[2], picture.shape[3])
     multiple = 2 * network.stride  # two positions at the deepest stride is the least that reflection padding needs
     border = network.border
+    maps = _color_maps(network, picture, regions, alpha, adjust)
     picture, _ = pad_to_multiple(picture, multiple, border)
     masks = [None if region.mask is None else pad_to_multiple(region.mask, multiple, border)[0] for region in regions]
     height, width = picture.shape[2:]
@@ -132,6 +135,9 @@ def render(
     def encode(part: Part) -> list[Tensor]:
         rows, columns = part.outer_slices
         piece = as_float(picture[:, :, rows, columns].to(device))
+        if maps:
+            cut = [mask[:, :, rows, columns].to(device) for mask in masks if mask is not None]
+            piece = recolored(piece, maps, cut or None)
         with autocast():
             return network.encode_content(piece.contiguous(memory_format=torch.channels_last))
 
@@ -153,26 +159,48 @@ def render(
     first_pass = parts(height, width, side, encoder_margin, network.stride)
     if len(first_pass) == 1:
         features = encode(first_pass[0])
-        all_statistics = [[s.statistics() for s in _sums(network, features, first_pass[0], mask)] for mask in masks]
-        if adjust is not None:
-            all_statistics = adjust(all_statistics)
+        totals = [_sums(network, features, first_pass[0], mask) for mask in masks]
+        all_statistics = _statistics(totals, adjust)
         return crop(decode(first_pass[0], features), original_size, border)
 
     with returned_memory():
-        totals: list[list[Sums]] = [[] for _ in masks]
+        totals = [[] for _ in masks]
         for part in first_pass:
             features = encode(part)
             for index, mask in enumerate(masks):
                 sums = _sums(network, features, part, mask)
                 totals[index] = [a.plus(b) for a, b in zip(totals[index], sums, strict=True)] if totals[index] else sums
-        all_statistics = [[total.statistics() for total in level] for level in totals]
-        if adjust is not None:
-            all_statistics = adjust(all_statistics)
+        all_statistics = _statistics(totals, adjust)
         result = torch.empty_like(picture)
         for part in parts(height, width, side, full_margin, network.stride):
             rows, columns = part.inner_slices
             result[:, :, rows, columns] = decode(part, encode(part))
     return crop(result, original_size, border)
+
+
+def _color_maps(
+    network: BaseNetwork, picture: Tensor, regions: Sequence[Region], alpha: Alpha, adjust: Adjust | None
+) -> list[ColorMap]:
+    """Each region's colours for the content, in which it is encoded; none where the network takes the content as it is."""
+    wanted = [region.style.colors for region in regions if region.style.colors is not None]
+    if not network.recolor or len(wanted) < len(regions):
+        return []
+    degree = alpha_per_level(alpha, network.levels)[0]
+    maps = []
+    for index, (region, style) in enumerate(zip(regions, wanted, strict=True)):
+        content = ColorStatistics(*(one.to(style.mean) for one in color_statistics(picture, region.mask)))
+        if adjust is not None:
+            content = adjust(f"{index}.colors", content)
+        maps.append(color_transport(style, content, degree))
+    return maps
+
+
+def _statistics(totals: Sequence[Sequence[Sums]], adjust: Adjust | None) -> list[list[Statistics]]:
+    """Statistics from sums, a list a region with one a level."""
+    found = [[total.statistics() for total in levels] for levels in totals]
+    if adjust is None:
+        return found
+    return [[adjust(f"{r}.{level}", one) for level, one in enumerate(levels)] for r, levels in enumerate(found)]
 
 
 def _sums(network: BaseNetwork, features: Sequence[Tensor], part: Part, mask: Tensor | None) -> list[Sums]:
