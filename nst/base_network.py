@@ -94,7 +94,8 @@ class BaseNetwork(nn.Module):
     def style_encoder_id(self) -> str:
         """Names the encoder in a StyleCode, so that a code of another encoder is refused."""
         encoder = self.style_encoder
-        return f"{encoder.describe()['name']}-{encoder.weights}-{'normalized' if encoder.normalized else 'raw'}"
+        words = [encoder.describe()["name"], encoder.weights, "normalized" if encoder.normalized else "raw"]
+        return "-".join([*words, *filter(None, [encoder.fingerprint()])])
 
     def encode_style(self, pictures: Tensor, mask: Tensor | None = None) -> StyleCode:
         """StyleCode of ``(B, 3, H, W)`` RGB style pictures in [0, 1], or of a ``(B, 1, H, W)`` region of them alone."""

@@ -49,8 +49,8 @@ class MixedLossFeatures(LossFeatures):
         ]
         return each[0] if len(each) == 1 else torch.cat(chosen, dim=2)
 
-    def _mean_and_gram(self, layer: str) -> tuple[Tensor, Tensor]:
-        pairs = [style._mean_and_gram(layer) for style in self._styles]
+    def mean_and_gram(self, layer: str) -> tuple[Tensor, Tensor]:
+        pairs = [style.mean_and_gram(layer) for style in self._styles]
         means, grams = (torch.stack(values) for values in zip(*pairs, strict=True))
         weights = torch.tensor(self._weights, device=means.device).view(-1, 1, 1)
         return (means * weights).sum(dim=0), (grams * weights[..., None]).sum(dim=0)
@@ -74,17 +74,17 @@ class MaskedLossFeatures(LossFeatures):
         mask = self._weights(layer, values).flatten()
         return values.flatten(2)[:, :, mask >= min(0.5, float(mask.max()))]
 
-    def _mean_and_gram(self, layer: str) -> tuple[Tensor, Tensor]:
-        if layer in self._moments:
-            return self._moments[layer]
+    def mean_and_gram(self, layer: str) -> tuple[Tensor, Tensor]:
+        if layer in self._means_and_grams:
+            return self._means_and_grams[layer]
         features, scale = self.maps[layer], self.scales[layer]
         mask = self._weights(layer, features)
         share = mask.mean().clamp_min(1e-6)
         # Weighting each position once in both factors of the Gram matrix takes the mask's root.
         _, gram = mean_and_gram(features * mask.sqrt().to(features.dtype))
         mean = (features.float() * mask).mean(dim=(2, 3)) / share
-        self._moments[layer] = mean * scale, gram / share * (scale[:, None] * scale[None, :])
-        return self._moments[layer]
+        self._means_and_grams[layer] = mean * scale, gram / share * (scale[:, None] * scale[None, :])
+        return self._means_and_grams[layer]
 
 
 def interior_masks(mask: Tensor, network: Encoder, layers: Sequence[str]) -> dict[str, Tensor]:

@@ -20,7 +20,7 @@ class LossFeatures:
 
     def __init__(self, maps: Mapping[str, Tensor], scales: Mapping[str, Tensor]) -> None:
         self.maps, self.scales = maps, scales
-        self._moments: dict[str, tuple[Tensor, Tensor]] = {}
+        self._means_and_grams: dict[str, tuple[Tensor, Tensor]] = {}
 
     def map(self, layer: str) -> Tensor:
         return self.maps[layer].float() * self.scales[layer].view(1, -1, 1, 1)
@@ -29,20 +29,21 @@ class LossFeatures:
         """The features as a distribution, ``(B, C, M)``: the M positions have no order."""
         return self.map(layer).flatten(2)
 
-    def _mean_and_gram(self, layer: str) -> tuple[Tensor, Tensor]:
-        """The scales are applied to the small matrix instead of the large features: it is the same."""
-        if layer not in self._moments:
+    def mean_and_gram(self, layer: str) -> tuple[Tensor, Tensor]:
+        """``(B, C)`` and ``(B, C, C)``. The scales are applied to the small matrix instead of the large features: it is the
+        same."""
+        if layer not in self._means_and_grams:
             (mean, gram), scale = mean_and_gram(self.maps[layer]), self.scales[layer]
-            self._moments[layer] = mean * scale, gram * (scale[:, None] * scale[None, :])
-        return self._moments[layer]
+            self._means_and_grams[layer] = mean * scale, gram * (scale[:, None] * scale[None, :])
+        return self._means_and_grams[layer]
 
     def gram(self, layer: str) -> Tensor:
         """``F Fᵀ / M``, ``(B, C, C)``."""
-        return self._mean_and_gram(layer)[1]
+        return self.mean_and_gram(layer)[1]
 
     def statistics(self, layer: str) -> Statistics:
         """Mean and deviation; the mean square is the Gram matrix's diagonal."""
-        mean, gram = self._mean_and_gram(layer)
+        mean, gram = self.mean_and_gram(layer)
         return moments_to_statistics(mean, gram.diagonal(dim1=1, dim2=2))
 
 
@@ -56,8 +57,8 @@ class SelectedLossFeatures(LossFeatures):
     def map(self, layer: str) -> Tensor:
         return self._batch.map(layer)[self._index]
 
-    def _mean_and_gram(self, layer: str) -> tuple[Tensor, Tensor]:
-        mean, gram = self._batch._mean_and_gram(layer)
+    def mean_and_gram(self, layer: str) -> tuple[Tensor, Tensor]:
+        mean, gram = self._batch.mean_and_gram(layer)
         return mean[self._index], gram[self._index]
 
 

@@ -45,7 +45,7 @@ class SummedLossFeatures(LossFeatures):
         super().__init__({}, scales)
         for layer, (mean, gram) in moments.items():
             scale = scales[layer]
-            self._moments[layer] = mean * scale, gram * (scale[:, None] * scale[None, :])
+            self._means_and_grams[layer] = mean * scale, gram * (scale[:, None] * scale[None, :])
 
 
 def objective_side(tile: Tile, height: int, width: int) -> int:

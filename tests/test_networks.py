@@ -114,7 +114,8 @@ def test_the_style_code_holds_the_statistics_of_the_style_encoders_features(tiny
     style = torch.rand(2, 3, 16, 16)
     code = network.encode_style(style)
     assert code.layers == ("relu1_1", "relu2_1")
-    assert code.encoder == network.style_encoder_id == "vgg19-random-raw"
+    assert code.encoder == network.style_encoder_id
+    assert code.encoder.startswith("vgg19-random-raw-")
     for statistics, features in zip(code.statistics, network.style_encoder(style), strict=True):
         assert torch.allclose(statistics.mean, features.mean(dim=(2, 3)), atol=1e-5)
         variance = features.var(dim=(2, 3), correction=0)
@@ -238,6 +239,25 @@ def test_a_calibrated_random_encoder_comes_back_too(tiny_config: dict[str, Any],
     copy.load_own_state_dict(network.own_state_dict())
     assert torch.allclose(output(copy), output(network), atol=1e-5)
     assert isinstance(copy.content_encoder, VGG19) and not copy.content_encoder.needs_calibration
+
+
+def test_codes_of_a_fine_tuned_style_encoder_are_its_own(tiny_config: dict[str, Any]) -> None:
+    """A model and the float16 file made of it share them; the encoder that it was tuned from, or tuned otherwise, does not."""
+    config = caffe(tiny_config)
+    config["style_encoder"]["trainable_from"] = "conv2_1"
+    tuned, otherwise, frozen = build(config), build(config), build(caffe(tiny_config))
+    assert frozen.style_encoder_id == "vgg19-caffe-normalized"
+    for network in (tuned, otherwise):
+        perturb(network)
+        for parameter in network.style_encoder.trained_parameters():
+            parameter.data += 0.01 * torch.rand_like(parameter)
+    code = tuned.encode_style(torch.rand(1, 3, 32, 32))
+    stored = build(config)
+    stored.load_own_state_dict({name: value.half() for name, value in tuned.own_state_dict().items()})
+    stored.require_own(code)
+    for stranger in (otherwise, frozen):
+        with pytest.raises(UserError, match="encode the style picture again"):
+            stranger.require_own(code)
 
 
 def test_loading_twice_changes_nothing(tiny_config: dict[str, Any]) -> None:
