@@ -1,7 +1,11 @@
-"""Lightning callbacks of our own: the contact sheet of validation pairs, the best checkpoint across resumptions."""
+"""Lightning callbacks of our own: the contact sheet of validation pairs, the best checkpoint across resumptions, the last one
+of an interrupted run."""
 
 from __future__ import annotations
 
+import signal
+import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,6 +70,47 @@ class BestCheckpoint(ModelCheckpoint):
         if Path(state_dict["best_model_path"]).is_file():
             here = {"dirpath": self.dirpath, "last_model_path": self.last_model_path}
             super().load_state_dict({**state_dict, **here})
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Keeps the newest checkpoint, also that of the step in which the run is interrupted (Ctrl+C): the step is finished first,
+    so that a resumed run is one that was never stopped. A second interruption stops at once."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._interrupted = False
+        self._previous: Any = None
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        super().on_train_start(trainer, module)
+        if threading.current_thread() is threading.main_thread():  # no other may ask for signals
+            self._previous = signal.signal(signal.SIGINT, self._interrupt)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        super().on_train_batch_end(trainer, module, outputs, batch, batch_idx)
+        if self._interrupted:
+            trainer.save_checkpoint(self.format_checkpoint_name({}))
+            raise KeyboardInterrupt
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        super().on_train_end(trainer, module)
+        self._restore()
+
+    def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
+        super().on_exception(trainer, module, exception)
+        self._restore()
+
+    def _interrupt(self, number: int, frame: Any) -> None:
+        self._interrupted = True
+        print("\ninterrupted: writing a checkpoint after this step; Ctrl+C again stops at once", file=sys.stderr)
+        self._restore()
+
+    def _restore(self) -> None:
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+            self._previous = None
 
 
 def _log_picture(logger: Logger, picture: np.ndarray, step: int) -> None:

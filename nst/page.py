@@ -112,4 +112,4 @@ def launch(page: Any, cfg: DictConfig) -> None:
         )
     except OSError as error:
         place = f"{cfg.host}:{cfg.port or 7860}"
-        raise UserError(f"cannot listen on {place}: give another port, as in port=8000. ({error})") from None
+        raise UserError(f"cannot listen on {place}: give another port, as in port=8000, or host. ({error})") from None

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, overload
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from nst.base_network import MINIMUM_STYLE_SIDE, BaseNetwork, Region
@@ -22,8 +24,26 @@ from nst.region_styles import Mask, check_mask, matched_regions
 from nst.style_code import StyleCode
 from nst.tiling import Tile, render, tile_side
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 Style = Picture | StyleCode
+Values = TypeVar("Values", np.ndarray, Tensor)
 MINIMUM_CONTENT_SIDE = 2
+
+
+class Options(TypedDict, total=False):
+    """What :meth:`Stylizer.__call__` takes by name, for type checkers."""
+
+    weights: Sequence[float] | None
+    masks: Sequence[Picture] | None
+    mask: Mask | None
+    style_size: int | None
+    size: int | None
+    max_size: int | None
+    preserve_color: str
+    tile: Tile
+    max_pixels: int | None
 
 
 class Stylizer:
@@ -111,6 +131,18 @@ class Stylizer:
         with self.autocast():
             return self.network.encode_style(self._place(style_picture(style, style_size, recolor)))
 
+    @overload
+    def __call__(
+        self,
+        content: Image.Image | str | Path,
+        style: Style | Sequence[Style],
+        alpha: Alpha = 1.0,
+        **options: Unpack[Options],
+    ) -> Image.Image: ...
+    @overload
+    def __call__(
+        self, content: Values, style: Style | Sequence[Style], alpha: Alpha = 1.0, **options: Unpack[Options]
+    ) -> Values: ...
     @torch.inference_mode()
     def __call__(
         self,

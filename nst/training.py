@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import signal
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,18 +49,19 @@ def train(cfg: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> dict[str, f
 
     Raises:
         UserError: folders, names or values that do not fit.
+        KeyboardInterrupt: the run was interrupted; what it says is how to go on.
     """
     check_numbers(cfg)
     use_samples_where_missing(cfg)
-    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
-        cfg.output_dir = (
-            HydraConfig.get().runtime.output_dir
-        )  # the time in it is the sweep's: its runs are numbered below
+    further_process = rank_zero_only.rank > 0  # type: ignore[attr-defined]
+    if HydraConfig.initialized() and (further_process or HydraConfig.get().mode == RunMode.MULTIRUN):
+        # The time in it is the first process's, or the sweep's, whose runs are numbered below.
+        cfg.output_dir = HydraConfig.get().runtime.output_dir
     output = Path(cfg.output_dir)
     if cfg.seed is None:  # left open: drawn here, so that the run's config.yaml says what it was
         cfg.seed = secrets.randbits(32)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]  # other processes of a distributed run have a time, and so a folder, of their own
+    if not further_process:
         output.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(cfg, output / "config.yaml", resolve=True)
 
@@ -79,12 +81,18 @@ def train(cfg: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> dict[str, f
     trainer = _build_trainer(cfg, callbacks, loggers)
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     resume = find_checkpoint(cfg.ckpt_path, output) if cfg.ckpt_path else None
-    if resume:
-        load_weights(module.network, resume)  # refuses what does not fit; the trainer loads all the rest
-        log.info("resuming from %s", resume)
-    else:
-        trainer.validate(module, datamodule=data, verbose=False)  # step 0: what the later figures compare with
-    trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    try:
+        if resume:
+            load_weights(module.network, resume)  # refuses what does not fit; the trainer loads all the rest
+            log.info("resuming from %s", resume)
+        else:
+            trainer.validate(module, datamodule=data, verbose=False)  # step 0: what the later figures compare with
+        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # Lightning leaves interruptions ignored
+        raise KeyboardInterrupt("the same command with ckpt_path=last goes on from the last checkpoint") from None
 
     if trainer.is_global_zero:
         _report(trainer, data, output)

@@ -107,6 +107,14 @@ def test_a_wrong_key_exits_with_2_and_names_it(script: str, tmp_path: Path) -> N
     assert done.returncode == 2 and "alpa" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("sweep", [[], ["-m", "seed=1,2"]])
+def test_a_run_folder_that_cannot_be_made_is_one_line_and_exit_code_2(tmp_path: Path, sweep: list[str]) -> None:
+    (tmp_path / "file").write_text("no folder")
+    done = run("train.py", *sweep, "output_root=file", cwd=tmp_path)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1 and "set output_dir" in done.stderr, done.stderr
+
+
 def test_train_runs_on_the_samples_and_says_so(tmp_path: Path) -> None:
     sizes = [f"data.{name}=64" for name in ("crop", "content_size", "style_size", "validation_size")]
     small = [*sizes, "data.validation_pairs=2", "data.batch_size=1", "decoder=slim"]

@@ -16,6 +16,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Callback, LightningModule, Trainer
 
 from nst import Stylizer, UserError
 from nst.training import train
@@ -122,6 +123,38 @@ def test_a_run_killed_in_mid_epoch_and_resumed_logs_the_losses_of_one_never_stop
     assert set(resumed) == set(range(stopped_at, 40))
     for step, losses in resumed.items():
         assert losses == pytest.approx(whole[step], abs=1e-5, rel=1e-5)
+
+
+class Interruption(Callback):
+    """Presses Ctrl+C in the middle of a step, as often as asked."""
+
+    def __init__(self, step: int, times: int = 1) -> None:
+        self.step, self.times = step, times
+
+    def on_after_backward(self, trainer: Trainer, module: LightningModule) -> None:
+        if trainer.global_step == self.step:
+            for _ in range(self.times):
+                signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupted_run_finishes_its_step_and_goes_on_after_it(composed: Compose, tmp_path: Path) -> None:
+    steps = ["trainer.max_steps=8", "trainer.val_check_interval=4"]
+    train(composed(*steps, "run_name=whole"))
+    with pytest.raises(KeyboardInterrupt, match="ckpt_path=last goes on"):
+        train(composed(*steps, "run_name=stopped"), [Interruption(step=5)])
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+    time.sleep(1)  # run folders are named to the second
+    train(composed(*steps, "run_name=stopped", "ckpt_path=last"))
+    whole, resumed = losses_by_step(newest_run(tmp_path, "whole")), losses_by_step(newest_run(tmp_path, "stopped"))
+    assert set(resumed) == {6, 7}
+    for step, losses in resumed.items():
+        assert losses == pytest.approx(whole[step], abs=1e-5, rel=1e-5)
+
+
+def test_a_second_interruption_does_not_wait_for_the_step(composed: Compose, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(composed("trainer.max_steps=8", "trainer.val_check_interval=8"), [Interruption(step=2, times=2)])
+    assert not list(tmp_path.rglob("last.ckpt"))
 
 
 def test_wandb_offline_writes_its_run_folder(

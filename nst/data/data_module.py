@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -142,5 +143,10 @@ class StyleTransferDataModule(pl.LightningDataModule):
     def _loader(self, dataset: PairDataset | FixedPairs, sampler: ResumableSampler | None = None) -> Loader:
         return DataLoader(
             dataset, self.batch_size, sampler=sampler, num_workers=self.workers, collate_fn=collate,
-            persistent_workers=self.workers > 0,
+            persistent_workers=self.workers > 0, worker_init_fn=_leave_interruptions_to_the_run,
         )  # fmt: skip
+
+
+def _leave_interruptions_to_the_run(worker: int) -> None:
+    """Ctrl+C reaches every process of a terminal; loaders are still needed for the step that the run finishes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
