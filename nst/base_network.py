@@ -136,9 +136,9 @@ class BaseNetwork(nn.Module):
 
     def recolored(self, pictures: Tensor, style: StyleCode, alpha: Alpha = 1.0) -> Tensor:
         """``(B, 3, H, W)`` whole contents as they are encoded: in the style's colours, as far as alpha's finest level says."""
-        if not self.recolor or style.colors is None:
-            return pictures
         degree = alpha_per_level(alpha, self.levels)[0]
+        if not self.recolor or style.colors is None or (isinstance(degree, float) and degree == 0):
+            return pictures
         with torch.autocast(pictures.device.type, enabled=False):
             return recolored(pictures, [color_transport(style.colors, color_statistics(pictures), degree)])
 

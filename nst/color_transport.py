@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nst.pictures import as_float
-from nst.statistics import widest_float
+from nst.statistics import positions_by_channels, widest_float
 
 ROWS = 512  # rows of a picture converted at a time, which bounds memory
 SMALLEST_VARIANCE = 1e-3  # added to every colour's: the noise of a grey picture's chroma is not made into colours
@@ -36,7 +36,10 @@ class ColorMap(NamedTuple):
 
     def __call__(self, pictures: Tensor) -> Tensor:
         matrices, shifts = (value.to(pictures.dtype).expand(len(pictures), -1, -1) for value in self)
-        # A 1×1 convolution a picture keeps the layout, which is that of what it will be added to.
+        if pictures.device.type != "cpu":
+            values = torch.baddbmm(shifts.transpose(1, 2), positions_by_channels(pictures), matrices.transpose(1, 2))
+            return values.transpose(1, 2).unflatten(2, pictures.shape[2:])
+        # A 1×1 convolution a picture is quicker on a processor. Both give channels-last pictures, as what they are added to.
         colored = zip(pictures.split(1), matrices, shifts, strict=True)
         return torch.cat([F.conv2d(one, matrix[:, :, None, None], shift[:, 0]) for one, matrix, shift in colored])
 
@@ -68,12 +71,13 @@ def square_roots(matrices: Tensor) -> tuple[Tensor, Tensor]:
     The coupled Newton–Schulz iteration (Higham 2008, "Functions of Matrices", equation 6.35): matrix products alone, so that
     it runs wherever a network does. Eigenvalues may be a million times apart.
     """
-    identity = torch.eye(matrices.shape[-1], dtype=matrices.dtype, device=matrices.device)
+    identity = torch.eye(matrices.shape[-1], dtype=matrices.dtype, device=matrices.device).expand_as(matrices)
     size = matrices.diagonal(dim1=-2, dim2=-1).sum(dim=-1)[..., None, None]
-    root, inverse = matrices / size, identity.expand_as(matrices)
+    root, inverse = matrices / size, identity
+    start = 1.5 * identity
     for _ in range(ITERATIONS):
-        step = (3 * identity - inverse @ root) / 2
-        root, inverse = root @ step, step @ inverse
+        step = torch.baddbmm(start, inverse, root, alpha=-0.5)
+        root, inverse = torch.bmm(root, step), torch.bmm(step, inverse)
     return root * size.sqrt(), inverse / size.sqrt()
 
 

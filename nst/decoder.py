@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nst.blocks import CoarseBranch, ResidualBlock, convolution
 from nst.errors import UserError
-from nst.reflection import ReflectionConv2d
-
-
-def convolution(in_channels: int, out_channels: int, kernel_size: int = 3) -> nn.Conv2d:
-    """A size-keeping convolution with reflection padding, He-initialised."""
-    layer = ReflectionConv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
-    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-    return layer
+from nst.modulation import Affine
 
 
 class _Resize(nn.Module):
@@ -58,18 +51,6 @@ UPSAMPLING: dict[str, Callable[[int, int, nn.Module], nn.Module]] = {
 }
 
 
-class ResidualBlock(nn.Module):
-    """``x + convolution(relu(convolution(x)))``; starts as the identity."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first, self.second = convolution(width, width), convolution(width, width)
-        nn.init.zeros_(self.second.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(F.relu(self.first(x)))
-
-
 class Decoder(nn.Module):
     """From the coarsest resolution to the full one; at each, fused features are added and convolved.
 
@@ -81,44 +62,65 @@ class Decoder(nn.Module):
         depth: convolutions at each resolution.
         residual_blocks: of two convolutions each (He et al. 2016), at the deepest stride, in place of its plain convolutions; 0
             keeps those. What a style does to large forms is decided there, and a block cannot lose the signal.
+        coarse_blocks: residual blocks at twice the deepest stride, before all else (:class:`nst.blocks.CoarseBranch`).
+        coarse_width: their channels.
         upsampling: ``nearest`` or ``bilinear`` after a convolution, ``transposed``, or ``pixelshuffle``.
+
+    Attributes:
+        places: where a style may modulate the features, in order: ``(stride, channels)`` of each block, and of each further stage's
+            input.
 
     Raises:
         UserError: an unknown upsampling, a depth below 1, fewer blocks than 0, or strides that are not s, s/2, …, 1.
     """
 
     def __init__(
-        self, widths: Mapping[int, int], depth: int = 2, residual_blocks: int = 0, upsampling: str = "nearest"
+        self,
+        widths: Mapping[int, int],
+        depth: int = 2,
+        residual_blocks: int = 0,
+        coarse_blocks: int = 0,
+        coarse_width: int = 256,
+        upsampling: str = "nearest",
     ) -> None:
         super().__init__()
         if upsampling not in UPSAMPLING:
             raise UserError(f"unknown decoder upsampling {upsampling!r}: choose from {', '.join(UPSAMPLING)}.")
         if depth < 1:
             raise UserError(f"decoder depth must be at least 1: found {depth}.")
-        if residual_blocks < 0:
-            raise UserError(f"decoder residual_blocks must be at least 0: found {residual_blocks}.")
+        for name, blocks in (("residual_blocks", residual_blocks), ("coarse_blocks", coarse_blocks)):
+            if blocks < 0:
+                raise UserError(f"decoder {name} must be at least 0: found {blocks}.")
         self.strides = sorted(widths, reverse=True)
         if not widths or self.strides != [2**i for i in reversed(range(len(self.strides)))]:
             raise UserError(f"decoder widths need every stride down to 1 (…, 4, 2, 1): found {self.strides}.")
+        deepest = self.strides[0]
         # One position of its stride a convolution: `depth` a stage and one to go up from it; the last at stride 1.
         depths = {stride: depth for stride in self.strides}
         if residual_blocks:
-            depths[self.strides[0]] = 2 * residual_blocks
+            depths[deepest] = 2 * residual_blocks
         self.margin = sum(stride * (depths[stride] + (stride > 1)) for stride in self.strides) + 1
         self.margin += sum(self.strides[1:]) if upsampling != "nearest" else 0  # these look at a neighbour too
+        self.places = [(2 * deepest, coarse_width)] * coarse_blocks
+        self.coarse = None
+        if coarse_blocks:
+            self.coarse = CoarseBranch(widths[deepest], coarse_width, coarse_blocks)
+            self.margin = self.coarse.margin(self.margin, 2 * deepest)
         self.stages = nn.ModuleList()
         self.upsamplers = nn.ModuleList()
         for stride in self.strides:
             width = widths[stride]
-            if residual_blocks and stride == self.strides[0]:
-                stage = nn.Sequential(*(ResidualBlock(width) for _ in range(residual_blocks)))
+            if residual_blocks and stride == deepest:
+                stage: nn.Module = nn.ModuleList(ResidualBlock(width) for _ in range(residual_blocks))
+                self.places += [(stride, width)] * residual_blocks
             else:
                 pairs = [(convolution(width, width), nn.ReLU(inplace=True)) for _ in range(depth)]
                 stage = nn.Sequential(*(layer for pair in pairs for layer in pair))
+                self.places.append((stride, width))
             self.stages.append(stage)
             if stride > 1:
                 # What the blocks have summed up goes on as it is: a ReLU here died in training.
-                linear = residual_blocks and stride == self.strides[0]
+                linear = residual_blocks and stride == deepest
                 activation = nn.Identity() if linear else nn.ReLU(inplace=True)
                 self.upsamplers.append(UPSAMPLING[upsampling](width, widths[stride // 2], activation))
         self.to_picture = convolution(widths[1], 3)
@@ -126,13 +128,26 @@ class Decoder(nn.Module):
         nn.init.normal_(self.to_picture.weight, std=1e-3)
         nn.init.constant_(self.to_picture.bias, 0.5)  # type: ignore[arg-type]
 
-    def forward(self, fused: Mapping[int, Tensor]) -> Tensor:
-        """``fused``: stride → ``(B, width, H/stride, W/stride)``. Returns ``(B, 3, H, W)``, not clamped."""
+    def forward(self, fused: Mapping[int, Tensor], modulations: Sequence[Affine] | None = None) -> Tensor:
+        """``(B, 3, H, W)``, not clamped.
+
+        Args:
+            fused: stride → ``(B, width, H/stride, W/stride)``.
+            modulations: one a place, see ``places``; ``None``: features stay as they are.
+        """
+        left = iter(modulations if modulations is not None else [None] * len(self.places))
         x = fused[self.strides[0]]
+        if self.coarse is not None:
+            x = self.coarse(x, [next(left) for _ in self.coarse.blocks])
         for index, stage in enumerate(self.stages):
             stride = self.strides[index]
             if index > 0:
                 x = self.upsamplers[index - 1](x)
                 x = x + fused[stride] if stride in fused else x
-            x = stage(x)
+            if isinstance(stage, nn.ModuleList):
+                for block in stage:
+                    x = block(x, next(left))
+            else:
+                modulation = next(left)
+                x = stage(x if modulation is None else modulation(x))
         return self.to_picture(x)

@@ -44,8 +44,9 @@ class ExponentialMovingAverage(pl.Callback):
             return
         self._step = step
         decay = min(self.decay, (1 + step) / (10 + step))
-        for name, parameter in self._trained(module).items():
-            self._average[name].lerp_(parameter, 1 - decay)
+        trained = self._trained(module)
+        averages = [self._average[name] for name in trained]
+        torch._foreach_lerp_(averages, [parameter.detach() for parameter in trained.values()], 1 - decay)
 
     @torch.no_grad()
     def _swap(self, module: pl.LightningModule) -> None:

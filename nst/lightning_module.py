@@ -145,9 +145,9 @@ class StyleTransferModule(pl.LightningModule):
             styles_per_content: paint every content in so many of the batch's styles, its own and the next ones.
         """
         content, style = self.encode(batch["content"]), self.encode(batch["style"])
-        size = len(batch["content"])
-        contents = torch.arange(size).repeat(styles_per_content)
-        styles = torch.cat([torch.arange(size).roll(-shift) for shift in range(styles_per_content)])
+        contents = torch.arange(len(batch["content"]), device=self.device)
+        styles = torch.cat([contents.roll(-shift) for shift in range(styles_per_content)])
+        contents = contents.repeat(styles_per_content)
         output = self._decode(content, contents, style.style_code[styles], self.alpha)
         features = self._loss_features(output)
         content_target = SelectedLossFeatures(content.loss_features, contents)

@@ -14,16 +14,20 @@ SMALLEST_SIDE = 16  # of a kernel as a matrix; smaller ones take Adam's steps
 ADAM_ROOT_MEAN_SQUARE = 0.2  # of Adam's usual step over its learning rate (Liu et al. 2025)
 
 
-def orthogonalize(matrix: Tensor, iterations: int = 5) -> Tensor:
-    """The nearest semi-orthogonal matrix to ``(N, M)``, roughly: ``U V`` of its decomposition ``U S V`` (Jordan et al. 2024)."""
+def orthogonalize(matrices: Tensor, iterations: int = 5) -> Tensor:
+    """The nearest semi-orthogonal matrices to ``(K, N, M)``, roughly: ``U V`` of ``U S V`` (Jordan et al. 2024)."""
     a, b, c = NEWTON_SCHULZ
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
-    x = x / x.norm().clamp_min(1e-12)
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.mT if tall else matrices
+    x = x / torch.linalg.matrix_norm(x, keepdim=True).clamp_min(1e-12)
     for _ in range(iterations):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if tall else x
+        gram = torch.bmm(x, x.mT)
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x
+
+
+def _gradients(parameters: list[Tensor]) -> list[Tensor]:
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
 class Muon(Optimizer):
@@ -61,31 +65,51 @@ class Muon(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                kernel = parameter.ndim > 2 and min(parameter.flatten(1).shape) >= SMALLEST_SIDE
-                step = self._orthogonal_step if kernel else self._adam_step
-                parameter.sub_(step(parameter, group), alpha=group["lr"])
+            trained = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if group["weight_decay"]:
+                torch._foreach_mul_(trained, 1 - group["lr"] * group["weight_decay"])
+            by_shape: dict[torch.Size, list[Tensor]] = {}
+            others = []
+            for parameter in trained:
+                if parameter.ndim > 2 and min(parameter.flatten(1).shape) >= SMALLEST_SIDE:
+                    by_shape.setdefault(parameter.shape, []).append(parameter)
+                else:
+                    others.append(parameter)
+            for kernels in by_shape.values():
+                self._orthogonal_steps(kernels, group)
+            if others:
+                self._adam_steps(others, group)
         return loss
 
-    def _orthogonal_step(self, parameter: Tensor, group: dict[str, Any]) -> Tensor:
-        state = self.state[parameter]
-        if not state:
-            state["momentum"] = torch.zeros_like(parameter)
-        average = state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
-        matrix = parameter.grad.lerp(average, group["momentum"]).flatten(1)  # type: ignore[union-attr]
-        scale = ADAM_ROOT_MEAN_SQUARE * max(matrix.shape) ** 0.5
-        return scale * orthogonalize(matrix).view_as(parameter)
+    def _orthogonal_steps(self, kernels: list[Tensor], group: dict[str, Any]) -> None:
+        """Steps of kernels of one shape, which are orthogonalised together: a GPU is quicker at one stack than at many."""
+        for kernel in kernels:
+            if not self.state[kernel]:
+                self.state[kernel]["momentum"] = torch.zeros_like(kernel)
+        gradients = _gradients(kernels)
+        averages = [self.state[kernel]["momentum"] for kernel in kernels]
+        torch._foreach_lerp_(averages, gradients, 1 - group["momentum"])
+        ahead = torch._foreach_lerp(gradients, averages, group["momentum"])
+        matrices = torch.stack([step.flatten(1) for step in ahead])
+        scale = ADAM_ROOT_MEAN_SQUARE * max(matrices.shape[1:]) ** 0.5
+        steps = [step.view_as(kernel) for step, kernel in zip(orthogonalize(matrices), kernels, strict=True)]
+        torch._foreach_add_(kernels, steps, alpha=-group["lr"] * scale)
 
-    def _adam_step(self, parameter: Tensor, group: dict[str, Any]) -> Tensor:
-        state = self.state[parameter]
-        if not state:
-            state["step"], state["mean"], state["square"] = 0, torch.zeros_like(parameter), torch.zeros_like(parameter)
-        state["step"] += 1
+    def _adam_steps(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         first, second = group["betas"]
-        mean = state["mean"].lerp_(parameter.grad, 1 - first)
-        square = state["square"].lerp_(parameter.grad.square(), 1 - second)  # type: ignore[union-attr]
-        corrected = mean / (1 - first ** state["step"])
-        return corrected / ((square / (1 - second ** state["step"])).sqrt() + group["eps"])
+        for parameter in parameters:
+            state = self.state[parameter]
+            if not state:
+                state["step"] = 0
+                state["mean"], state["square"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
+            state["step"] += 1
+        states = [self.state[parameter] for parameter in parameters]
+        gradients = _gradients(parameters)
+        means, squares = [state["mean"] for state in states], [state["square"] for state in states]
+        torch._foreach_lerp_(means, gradients, 1 - first)
+        torch._foreach_mul_(squares, second)
+        torch._foreach_addcmul_(squares, gradients, gradients, 1 - second)
+        roots = torch._foreach_sqrt(torch._foreach_div(squares, [1 - second ** state["step"] for state in states]))
+        torch._foreach_add_(roots, group["eps"])
+        sizes = [-group["lr"] / (1 - first ** state["step"]) for state in states]
+        torch._foreach_addcdiv_(parameters, means, roots, sizes)

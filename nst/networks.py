@@ -14,7 +14,8 @@ from nst.decoder import Decoder
 from nst.encoders import build_encoder
 from nst.errors import UserError
 from nst.fast_network import FastNetwork
-from nst.fusion import Alpha, MultiScaleFusion
+from nst.fusion import Alpha, MultiScaleFusion, alpha_per_level
+from nst.modulation import Affine, ModulationPredictor, blended
 from nst.statistics import Statistics
 from nst.style_code import StyleCode
 
@@ -29,7 +30,10 @@ class StyleTransferNetwork(BaseNetwork):
         content_encoder: options of :func:`nst.encoders.build_encoder` (``name``, ``layers``, ``weights``, …).
         style_encoder: the same, with ``pyramid``; its layers must include the fused ones. See :class:`BaseNetwork`.
         fusion: ``layers``, the content layers that are fused.
-        decoder: ``widths`` (stride → channels), ``depth``, ``residual_blocks``, ``upsampling``.
+        decoder: ``widths`` (stride → channels), ``depth``, ``residual_blocks``, ``coarse_blocks``, ``upsampling``. Of widths
+            deeper than the fusion's strides the first is the coarse blocks'.
+        hidden: width of the MLP through which the statistics of all the style encoder's layers, fused or not, modulate the decoder
+            (:mod:`nst.modulation`); 0: they do not.
         recolor: give contents the style's colours before they are encoded (:mod:`nst.color_transport`).
 
     Raises:
@@ -42,6 +46,7 @@ class StyleTransferNetwork(BaseNetwork):
         style_encoder: Mapping[str, Any],
         fusion: Mapping[str, Any],
         decoder: Mapping[str, Any],
+        hidden: int = 0,
         recolor: bool = True,
     ) -> None:
         super().__init__(style_encoder)
@@ -62,18 +67,36 @@ class StyleTransferNetwork(BaseNetwork):
                     )
         position = [self.content_encoder.layers.index(layer) for layer in layers]
         strides = [self.content_encoder.strides[i] for i in position]
-        widths = {int(stride): int(width) for stride, width in decoder["widths"].items() if int(stride) <= max(strides)}
+        widths = {int(stride): int(width) for stride, width in decoder["widths"].items()}
+        options = {key: value for key, value in decoder.items() if key != "widths"}
+        coarse = 2 * max(strides)
+        if options.get("coarse_blocks", 0):
+            if coarse not in widths:
+                raise UserError(f"decoder widths name no width for the coarse blocks' stride {coarse}: found {widths}.")
+            options["coarse_width"] = widths[coarse]
+        widths = {stride: width for stride, width in widths.items() if stride <= max(strides)}
         if missing := set(strides) - set(widths):
             raise UserError(f"decoder widths name no width for stride {sorted(missing)}: found {dict(widths)}.")
         channels = [self.content_encoder.out_channels[i] for i in position]
         center = 1.0 if self.content_encoder.normalized else 0.0
         self.fusion = MultiScaleFusion(layers, channels, strides, widths, center)
-        self.decoder = Decoder(widths, **{key: value for key, value in decoder.items() if key != "widths"})
-        self.content_layers = self.fusion.layers
-        self.style_layers, self.levels, self.content_strides = self.fusion.layers, len(layers), tuple(strides)
+        self.decoder = Decoder(widths, **options)
+        self.content_layers, self.style_layers = self.fusion.layers, self.fusion.layers
+        self.predictor = None
+        if hidden:
+            self.style_layers = self.style_encoder.layers
+            places = [width for _, width in self.decoder.places]
+            self.predictor = ModulationPredictor(
+                self.style_layers, self.style_encoder.out_channels, places, int(hidden)
+            )
+        self.levels, self.content_strides = len(layers), tuple(strides)
         self.border = ZERO_PADDED_BORDER if self.content_encoder.zero_padded else 0
         reach = max(self.content_encoder.margin(layer) for layer in layers)
         self.margins = (reach, reach + self.decoder.margin)
+
+    @property
+    def stride(self) -> int:
+        return max(self.content_strides) * (1 if self.decoder.coarse is None else 2)
 
     def encode_content(self, pictures: Tensor) -> list[Tensor]:
         assert self.content_encoder is not None
@@ -89,7 +112,19 @@ class StyleTransferNetwork(BaseNetwork):
     ) -> Tensor:
         if content_statistics is None:
             content_statistics = self.content_statistics(features)
-        return self.decoder(self.fusion(features, content_statistics, style, alpha))
+        fused = self.fusion(features, content_statistics, style, alpha)
+        return self.decoder(fused, self._modulations(style, alpha))
+
+    def _modulations(self, style: StyleCode, alpha: Alpha) -> list[Affine] | None:
+        """One map a place of the decoder, of the degree that alpha has at its stride."""
+        if self.predictor is None:
+            return None
+        levels = list(zip(self.content_strides, alpha_per_level(alpha, self.levels), strict=True))
+        degrees = []
+        for place, _ in self.decoder.places:
+            deeper = [degree for stride, degree in levels if stride >= place]
+            degrees.append((deeper or [levels[-1][1]])[0])
+        return self.predictor(style, degrees)
 
     def decode_regions(self, features: Sequence[Tensor], regions: Sequence[Region], alpha: Alpha = 1.0) -> Tensor:
         masks = [region.mask for region in regions]
@@ -97,13 +132,27 @@ class StyleTransferNetwork(BaseNetwork):
         layers = [(region.mask, region.style, region.statistics, alpha) for region in regions]
         if float(rest.max()) > MASK_TOLERANCE:
             layers.append((rest, regions[0].style, regions[0].statistics, 0.0))
-        blended: dict[int, Tensor] = {}
+        mixed: dict[int, Tensor] = {}
+        modulations = []
         for mask, style, statistics, degree in layers:
             assert mask is not None
             for stride, level in self.fusion(features, statistics, style, degree).items():
                 weighted = level * F.adaptive_avg_pool2d(mask, level.shape[2:]).to(level.dtype)
-                blended[stride] = blended[stride] + weighted if stride in blended else weighted
-        return self.decoder(blended)
+                mixed[stride] = mixed[stride] + weighted if stride in mixed else weighted
+            modulations.append(self._modulations(style, degree))
+        return self.decoder(mixed, self._blended(modulations, [mask for mask, *_ in layers]))
+
+    def _blended(
+        self, modulations: Sequence[list[Affine] | None], masks: Sequence[Tensor | None]
+    ) -> list[Affine] | None:
+        """One map a place, where each mask's own holds."""
+        known = [each for each in modulations if each is not None]
+        if not known:
+            return None
+        blends = []
+        for (stride, _), *affines in zip(self.decoder.places, *known, strict=True):
+            blends.append(blended(affines, [F.avg_pool2d(mask, stride) for mask in masks]))  # type: ignore[arg-type]
+        return blends
 
 
 NETWORKS: dict[str, type[BaseNetwork]] = {"multiscale": StyleTransferNetwork, "fast": FastNetwork}

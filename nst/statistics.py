@@ -29,8 +29,9 @@ def widest_float(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-def _chunk(channels: int) -> int:
-    return max(CHUNK, CHUNK_VALUES // channels)
+def _chunk(values: Tensor) -> int:
+    """How many of ``(B, M, C)`` values' positions to convert at once: on a processor as many as its cache holds, else all."""
+    return max(CHUNK, CHUNK_VALUES // values.shape[2]) if values.device.type == "cpu" else values.shape[1]
 
 
 class Sums(NamedTuple):
@@ -52,6 +53,10 @@ def feature_sums(features: Tensor, mask: Tensor | None = None) -> Sums:
     """Sums of ``(B, C, H, W)`` features over positions weighted by ``mask``; see :func:`feature_statistics`."""
     values = positions_by_channels(features)
     with torch.autocast(features.device.type, enabled=False):
+        if mask is None and features.device.type != "cpu":  # reductions that widen as they read, without a copy
+            squares = torch.linalg.vector_norm(values, dim=1, dtype=torch.float32).square()
+            weight = torch.full_like(squares[:, :1], values.shape[1])
+            return Sums(values.sum(dim=1, dtype=torch.float32), squares, weight)
         weights = torch.ones_like(values[:, :, :1]) if mask is None else mask.flatten(2).transpose(1, 2)
         weights = weights.float().expand(len(values), -1, 1).transpose(1, 2)
         total, squares = torch.zeros((), device=values.device), torch.zeros((), device=values.device)
@@ -59,7 +64,7 @@ def feature_sums(features: Tensor, mask: Tensor | None = None) -> Sums:
         # An exported graph has no loop over a size that it does not know.
         parts = [(values, weights)]
         if not torch.compiler.is_exporting():
-            chunk = _chunk(values.shape[2])
+            chunk = _chunk(values)
             parts = list(zip(values.split(chunk, dim=1), weights.split(chunk, dim=2), strict=True))
         for part, weight in parts:
             wide = part.float()
@@ -111,7 +116,7 @@ class _MeanAndGram(torch.autograd.Function):
         mean = torch.zeros(batch, channels, dtype=dtype, device=values.device)
         gram = torch.zeros(batch, channels, channels, dtype=dtype, device=values.device)
         with torch.autocast(values.device.type, enabled=False):
-            for part in values.split(_chunk(channels), dim=1):
+            for part in values.split(_chunk(values), dim=1):
                 wide = part.to(dtype)
                 mean += wide.sum(dim=1)
                 gram.baddbmm_(wide.transpose(1, 2), wide)

@@ -80,6 +80,9 @@ def train(cfg: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> dict[str, f
     loggers = [instantiate(logger) for logger in cfg.logger.values() if logger]
     trainer = _build_trainer(cfg, callbacks, loggers)
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if trainer.strategy.root_device.type == "cuda":
+        # TF32: nothing of bfloat16 features is lost in it, and Gram matrices are quicker.
+        torch.set_float32_matmul_precision("high")
     resume = find_checkpoint(cfg.ckpt_path, output) if cfg.ckpt_path else None
     try:
         if resume:

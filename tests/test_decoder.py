@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from nst.decoder import UPSAMPLING, Decoder
 from nst.errors import UserError
+from nst.modulation import Affine
 
 WIDTHS = {16: 12, 8: 10, 4: 8, 2: 6, 1: 4}
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.GroupNorm, nn.LayerNorm)
@@ -55,29 +56,61 @@ def test_finer_levels_are_added_to_what_comes_from_below() -> None:
 def test_residual_blocks_take_the_place_of_the_deepest_convolutions() -> None:
     decoder = Decoder({4: 8, 2: 6, 1: 4}, depth=1, residual_blocks=3)
     assert [sum(isinstance(m, nn.Conv2d) for m in stage.modules()) for stage in decoder.stages] == [6, 1, 1]
-    x = torch.randn(2, 8, 5, 7)
-    assert torch.equal(decoder.stages[0](x), x)  # a new block is the identity
-    for block in decoder.stages[0]:
-        nn.init.normal_(block.second.weight)  # type: ignore[union-attr,arg-type]
-    expected = x
-    for block in decoder.stages[0]:
-        expected = expected + block.second(block.first(expected).relu())  # type: ignore[union-attr,operator]
-    assert torch.allclose(decoder.stages[0](x), expected)
+    features = maps([4, 2, 1], 12, 20)
+    features[4] = torch.randn(2, 8, 3, 5)
+    x = features[4]
+    for block in decoder.stages[0]:  # type: ignore[union-attr]
+        nn.init.normal_(block.second.weight)
+        x = x + block.second(block.first(x).relu())
+    for index in (1, 2):
+        x = decoder.stages[index](decoder.upsamplers[index - 1](x) + features[[2, 1][index - 1]])
+    assert torch.allclose(decoder(features), decoder.to_picture(x))
     assert not any(isinstance(module, nn.ReLU) for module in decoder.upsamplers[0].modules())  # negative sums go on
     assert any(isinstance(module, nn.ReLU) for module in decoder.upsamplers[1].modules())
 
 
-@pytest.mark.parametrize(("residual_blocks", "depth"), [(0, 2), (1, 1), (3, 2)])
-def test_the_margin_is_how_far_the_picture_looks(residual_blocks: int, depth: int) -> None:
-    decoder = Decoder({4: 4, 2: 4, 1: 4}, depth, residual_blocks).double()
+def test_a_new_coarse_branch_changes_nothing_and_a_trained_one_does() -> None:
+    torch.manual_seed(1)
+    plain = Decoder({4: 8, 2: 6, 1: 4}, depth=1)
+    decoder, features = Decoder({4: 8, 2: 6, 1: 4}, depth=1, coarse_blocks=2, coarse_width=5), maps([2, 1], 24, 40)
+    features[4] = torch.randn(2, 8, 6, 10)
+    decoder.load_state_dict(plain.state_dict(), strict=False)
+    assert torch.equal(decoder(features), plain(features))
+    assert decoder.coarse is not None
+    nn.init.normal_(decoder.coarse.up.weight)
+    nn.init.normal_(decoder.to_picture.weight)
+    assert not torch.allclose(decoder(features), plain(features), atol=1e-2)
+
+
+def test_every_place_is_modulated_by_its_own_map() -> None:
+    widths = {4: 16, 2: 12, 1: 12}
+    decoder = Decoder(widths, 1, 2, coarse_blocks=1, coarse_width=14)
+    assert decoder.places == [(8, 14), (4, 16), (4, 16), (2, 12), (1, 12)]
+    for name, parameter in decoder.named_parameters():
+        if name.endswith(("second.weight", "coarse.up.weight", "to_picture.weight")):  # these start at nothing
+            nn.init.normal_(parameter, std=0.1)
+    features = {stride: torch.randn(2, width, 24 // stride, 40 // stride) for stride, width in widths.items()}
+    neutral = [Affine(torch.ones(1, width, 1, 1), torch.zeros(1, width, 1, 1)) for _, width in decoder.places]
+    plain = decoder(features)
+    assert torch.allclose(decoder(features, neutral), plain, atol=1e-5)
+    for index, (scale, shift) in enumerate(neutral):
+        changed = [*neutral[:index], Affine(2 * scale, shift + 1), *neutral[index + 1 :]]
+        assert not torch.allclose(decoder(features, changed), plain, atol=1e-2), decoder.places[index]
+
+
+@pytest.mark.parametrize(
+    ("residual_blocks", "depth", "coarse"), [(0, 2, 0), (1, 1, 0), (3, 2, 0), (1, 1, 2), (0, 1, 1)]
+)
+def test_the_margin_is_how_far_the_picture_looks(residual_blocks: int, depth: int, coarse: int) -> None:
+    decoder = Decoder({4: 4, 2: 4, 1: 4}, depth, residual_blocks, coarse, 4).double()
     for name, parameter in decoder.named_parameters():  # every path open: nothing cancels, nothing is cut by a ReLU
         nn.init.constant_(parameter, 0.01 if "weight" in name else 0.1)
     fused = {stride: torch.rand(1, 4, 256 // stride, 256 // stride).double().requires_grad_() for stride in (4, 2, 1)}
-    decoder(fused)[0, 0, 128:132, 128:132].sum().backward()  # tiles fall on positions of the deepest stride
+    decoder(fused)[0, 0, 128:136, 128:136].sum().backward()  # tiles fall on positions of the deepest stride
     reach = 0
     for stride, level in fused.items():
         rows = level.grad.abs().sum(dim=(0, 1, 3)).nonzero().flatten() * stride  # type: ignore[union-attr]
-        reach = max(reach, 128 - int(rows[0]), int(rows[-1]) + stride - 132)
+        reach = max(reach, 128 - int(rows[0]), int(rows[-1]) + stride - 136)
     assert reach == -(-decoder.margin // 4) * 4
 
 

@@ -15,22 +15,22 @@ from nst.style_code import StyleCode
 from nst.tiling import render
 
 
-@pytest.fixture(scope="module")
-def network() -> FastNetwork:
+@pytest.fixture(scope="module", params=[0, 1], ids=["plain", "coarse"])
+def network(request: pytest.FixtureRequest) -> FastNetwork:
     torch.manual_seed(0)
     encoder = {"name": "vgg19", "layers": ["relu1_1", "relu2_1"]}
-    widths, blocks = {2: 8, 4: 12, 8: 16}, {4: 1, 8: 2}
+    widths, blocks = {2: 8, 4: 12, 8: 16, 16: 10}, {4: 1, 8: 2, 16: request.param}
     network = build({"architecture": "fast", "style_encoder": encoder, "widths": widths, "blocks": blocks, "hidden": 8})
     assert isinstance(network, FastNetwork)
     for name, parameter in network.named_parameters():
-        if name.endswith(("second.weight", "predictor.2.weight", "to_picture.weight")):
+        if name.endswith(("second.weight", "coarse.up.weight", "predictor.2.weight", "to_picture.weight")):
             torch.nn.init.normal_(parameter, std=0.1)  # these start at (nearly) nothing, which would hide mistakes
     return network.eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="module")
 def pictures() -> torch.Tensor:
-    return torch.rand(3, 1, 3, 136, 152, generator=torch.Generator().manual_seed(2))
+    return torch.rand(3, 1, 3, 144, 160, generator=torch.Generator().manual_seed(2))
 
 
 def test_tiles_give_what_the_whole_picture_gives(network: FastNetwork, pictures: torch.Tensor) -> None:

@@ -143,8 +143,12 @@ class StyleTransferDataModule(pl.LightningDataModule):
     def _loader(self, dataset: PairDataset | FixedPairs, sampler: ResumableSampler | None = None) -> Loader:
         return DataLoader(
             dataset, self.batch_size, sampler=sampler, num_workers=self.workers, collate_fn=collate,
-            persistent_workers=self.workers > 0, worker_init_fn=_leave_interruptions_to_the_run,
+            persistent_workers=self.workers > 0, worker_init_fn=_leave_interruptions_to_the_run, pin_memory=self._for_cuda(),
         )  # fmt: skip
+
+    def _for_cuda(self) -> bool:
+        """Whether batches go to a GPU, which copies page-locked memory while it computes."""
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
 
 
 def _leave_interruptions_to_the_run(worker: int) -> None:

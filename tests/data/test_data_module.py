@@ -45,7 +45,8 @@ def module(folders: Path, **options: Any) -> StyleTransferDataModule:
 def training_batches(data: StyleTransferDataModule, epochs: int = 1, **trainer: int) -> list[dict[str, Tensor]]:
     """The batches of some epochs, as a trainer at the given step asks for them."""
     defaults = {"world_size": 1, "global_rank": 0, "global_step": 0, "accumulate_grad_batches": 1}
-    data.trainer = SimpleNamespace(**(defaults | trainer))  # type: ignore[assignment]
+    strategy = SimpleNamespace(root_device=torch.device("cpu"))
+    data.trainer = SimpleNamespace(strategy=strategy, **(defaults | trainer))  # type: ignore[assignment]
     data.setup()
     loader = data.train_dataloader()
     return [batch for _ in range(epochs) for batch in loader]
