@@ -6,6 +6,7 @@ AdaIN gives features the style's mean and deviation; what a style does beyond th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -35,8 +36,13 @@ def blended(affines: Sequence[Affine], masks: Sequence[Tensor]) -> Affine:
 
 
 def log_statistics(style: StyleCode, layers: Sequence[str]) -> Tensor:
-    """``(B, 2·ΣC)``: means and deviations as logarithms, since activations span decades and a style's contrast is a factor."""
-    return torch.cat([(value + SMALLEST_STATISTIC).log() for layer in layers for value in style[layer]], dim=1)
+    """``(B, 2·ΣC)``: means and deviations as logarithms, since activations span decades and a style's contrast is a factor.
+
+    ``log(x + ε)``; means below 0, which layers without a ReLU have, are mirrored at the value of 0, ``log ε``.
+    """
+    zero = math.log(SMALLEST_STATISTIC)
+    values = torch.cat([value for layer in layers for value in style[layer]], dim=1)
+    return zero + values.sign() * ((values.abs() + SMALLEST_STATISTIC).log() - zero)
 
 
 class ModulationPredictor(nn.Module):

@@ -54,6 +54,14 @@ def test_statistics_become_logarithms_layer_by_layer() -> None:
     assert torch.allclose(found.exp() - 0.01, torch.cat(expected, dim=1), atol=1e-6)
 
 
+def test_means_below_zero_are_mirrored_at_that_of_zero() -> None:
+    mean = torch.tensor([[-2.0, 0.0, 2.0]])
+    code = StyleCode(("layer1",), (Statistics(mean, torch.ones(1, 3)),))
+    below, zero, above = log_statistics(code, ["layer1"])[0, :3]
+    assert torch.isfinite(below) and torch.isclose(zero - below, above - zero)
+    assert torch.isclose(zero.exp(), torch.tensor(0.01))
+
+
 def test_regions_blend_by_their_masks() -> None:
     left = torch.zeros(1, 1, 2, 4)
     left[..., :2] = 1
