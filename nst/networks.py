@@ -19,7 +19,7 @@ from nst.modulation import Affine, ModulationPredictor, blended
 from nst.statistics import Statistics
 from nst.style_code import StyleCode
 
-ZERO_PADDED_BORDER = 16  # beyond it, the frame that zero padding in the encoder would leave is not seen
+ZERO_PADDED_BORDER = 16  # hides most of the frame that zero padding in an encoder leaves; reflection leaves none
 MASK_TOLERANCE = 1e-3  # masks that miss a sum of 1 by less leave nothing unstylized
 
 

@@ -146,6 +146,62 @@ def test_a_style_code_of_another_model_is_refused(tiny_config: dict[str, Any]) -
             network(torch.rand(1, 3, 16, 16), foreign)
 
 
+# --- modulation ------------------------------------------------------------------------------------------------------
+
+
+def modulated(config: dict[str, Any]) -> StyleTransferNetwork:
+    """The tiny network with a deeper style layer that only modulates, and a coarse block, as if trained."""
+    config = deepcopy(config)
+    config["style_encoder"]["layers"] = ["relu1_1", "relu2_1", "relu3_1"]
+    config["decoder"] |= {"widths": {4: 6, 2: 8, 1: 4}, "residual_blocks": 1, "coarse_blocks": 1}
+    network = build(config | {"hidden": 8, "recolor": False})
+    assert isinstance(network, StyleTransferNetwork) and network.predictor is not None
+    for name, parameter in network.named_parameters():
+        if name.endswith(("second.weight", "up.weight", "to_picture.weight", "predictor.last.weight")):
+            torch.nn.init.normal_(parameter, std=0.1)
+    return network.requires_grad_(False)
+
+
+def test_layers_that_are_not_fused_modulate_the_decoder(tiny_config: dict[str, Any]) -> None:
+    network = modulated(tiny_config)
+    assert network.style_layers == ("relu1_1", "relu2_1", "relu3_1") and network.stride == 4
+    content, code = torch.rand(1, 3, 24, 32), network.encode_style(torch.rand(1, 3, 32, 32))
+    deeper = code.statistics[2]
+    other = StyleCode(code.layers, (*code.statistics[:2], deeper._replace(mean=2 * deeper.mean + 1)), code.encoder)
+    features = network.encode_content(content)
+    assert not torch.allclose(network.decode(features, code), network.decode(features, other), atol=1e-3)
+    assert torch.equal(network.decode(features, code, 0.0), network.decode(features, other, 0.0))
+
+
+def test_a_scale_of_alpha_zero_is_not_modulated(tiny_config: dict[str, Any]) -> None:
+    network = modulated(tiny_config)
+    code = network.encode_style(torch.rand(1, 3, 32, 32))
+    maps = network._modulations(code, [0.0, 1.0])
+    assert maps is not None and [stride for stride, _ in network.decoder.places] == [4, 2, 1]
+    unchanged = [bool((scale == 1).all() and (shift == 0).all()) for scale, shift in maps]
+    assert unchanged == [False, False, True]
+
+
+def test_a_region_is_modulated_by_its_own_style(tiny_config: dict[str, Any]) -> None:
+    network = modulated(tiny_config)
+    features = network.encode_content(torch.rand(1, 3, 16, 160))
+    codes = [network.encode_style(torch.rand(1, 3, 32, 32) ** power) for power in (1, 4)]
+    left = torch.zeros(1, 1, 16, 160)
+    left[..., :80] = 1
+    statistics = network.content_statistics(features)
+    regions = [Region(code, mask, statistics) for code, mask in zip(codes, (left, 1 - left), strict=True)]
+    painted, inside = network.decode_regions(features, regions), network.margins[1]
+    assert inside < 64
+    for index, part in enumerate((slice(0, 80 - inside), slice(80 + inside, 160))):
+        assert torch.allclose(painted[..., part], network.decode(features, codes[index])[..., part], atol=1e-4)
+
+
+def test_coarse_blocks_need_a_width(tiny_config: dict[str, Any]) -> None:
+    tiny_config["decoder"]["coarse_blocks"] = 1
+    with pytest.raises(UserError, match=r"coarse blocks' stride 4: found \{2: 8, 1: 4\}"):
+        build(tiny_config)
+
+
 # --- regions and tiles -----------------------------------------------------------------------------------------------
 
 
