@@ -24,7 +24,7 @@ AnyStatistics = TypeVar("AnyStatistics", Statistics, ColorStatistics)
 
 STEADY = ("off", "statistics", "flow")
 SETTLING_SECONDS = 1.0  # time in which the averaged statistics follow a change to 63 %
-CARRIED = 0.75  # share of the previous output where it fits
+CARRIED = 0.6  # share of the previous output where it fits: more is steadier, and softer, as every warp blurs
 HISTOGRAM_LEVELS = 8  # a channel
 CUT = 0.5  # share of pixels whose colours changed from which on a frame starts a new scene
 
