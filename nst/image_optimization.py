@@ -18,9 +18,9 @@ from nst.errors import UserError
 from nst.image_objective import Objective, StyleRegion
 from nst.losses import StyleTransferLoss
 from nst.optimization_run import OptimizationRun, Progress, fingerprint
-from nst.pictures import Picture, as_float, to_batch, to_mask
+from nst.pictures import Picture, as_float, resize, to_batch, to_mask, to_size
 from nst.region_styles import Mask, StylePart, match_pictures, soft_masks
-from nst.stylizer import Stylizer, resize, to_size
+from nst.stylizer import Stylizer
 from nst.tiled_objective import TiledObjective, objective_side
 from nst.tiling import Tile
 

@@ -15,6 +15,7 @@ from nst import images
 from nst.errors import UserError
 
 Picture = Image.Image | str | Path | np.ndarray | Tensor
+MINIMUM_CONTENT_SIDE = 2  # pixels; what is smaller has nothing to paint
 Restore = Callable[[Tensor], "Image.Image | np.ndarray | Tensor"]
 
 
@@ -70,6 +71,29 @@ def to_mask(mask: Picture, size: tuple[int, int]) -> Tensor:
 def as_float(batch: Tensor) -> Tensor:
     """uint8 or float pictures as float32 in [0, 1]."""
     return batch.float() / 255 if batch.dtype == torch.uint8 else batch.float()
+
+
+def resize(batch: Tensor, factor: float) -> Tensor:
+    """``(B, 3, H, W)`` uint8 or float pictures, bicubic; of the same type."""
+    height, width = (max(round(side * factor), 1) for side in batch.shape[2:])
+    resized = F.interpolate(batch, size=(height, width), mode="bicubic", antialias=True)
+    return resized.clamp(0, 1) if resized.is_floating_point() else resized
+
+
+def to_size(batch: Tensor, size: int | None, max_size: int | None) -> Tensor:
+    """``(B, 3, H, W)`` pictures with a shorter side of ``size`` and a longer one of at most ``max_size``.
+
+    Raises:
+        UserError: a size too small to paint.
+    """
+    for name, value in (("size", size), ("max_size", max_size)):
+        if value is not None and value < MINIMUM_CONTENT_SIDE:
+            raise UserError(f"{name} must be at least {MINIMUM_CONTENT_SIDE} pixels: found {value}.")
+    if size is not None:
+        batch = resize(batch, size / min(batch.shape[2:]))
+    if max_size is not None and max(batch.shape[2:]) > max_size:
+        batch = resize(batch, max_size / max(batch.shape[2:]))
+    return batch
 
 
 def _from_image(image: Image.Image) -> tuple[Tensor, Callable[[Tensor], Image.Image]]:

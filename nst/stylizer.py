@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, overload
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -19,7 +18,7 @@ from nst.color import check_preserve_color, keep_content_chroma, match_colors
 from nst.devices import choose_device, choose_dtype
 from nst.errors import UserError
 from nst.fusion import Alpha, alpha_per_level
-from nst.pictures import Picture, as_float, to_batch, to_mask
+from nst.pictures import MINIMUM_CONTENT_SIDE, Picture, as_float, resize, to_batch, to_mask, to_size
 from nst.region_styles import Mask, check_mask, matched_regions
 from nst.style_code import StyleCode
 from nst.tiling import Tile, render, tile_side
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 Style = Picture | StyleCode
 Values = TypeVar("Values", np.ndarray, Tensor)
-MINIMUM_CONTENT_SIDE = 2
 
 
 class Options(TypedDict, total=False):
@@ -288,26 +286,3 @@ def _require_one_each(name: str, count: int, batch: Tensor) -> None:
 
 def _placed(alpha: Alpha, device: torch.device) -> Alpha:
     return alpha.to(device) if isinstance(alpha, Tensor) else alpha
-
-
-def resize(batch: Tensor, factor: float) -> Tensor:
-    """``(B, 3, H, W)`` uint8 or float pictures, bicubic; of the same type."""
-    height, width = (max(round(side * factor), 1) for side in batch.shape[2:])
-    resized = F.interpolate(batch, size=(height, width), mode="bicubic", antialias=True)
-    return resized.clamp(0, 1) if resized.is_floating_point() else resized
-
-
-def to_size(batch: Tensor, size: int | None, max_size: int | None) -> Tensor:
-    """``(B, 3, H, W)`` pictures with a shorter side of ``size`` and a longer one of at most ``max_size``.
-
-    Raises:
-        UserError: a size too small to paint.
-    """
-    for name, value in (("size", size), ("max_size", max_size)):
-        if value is not None and value < MINIMUM_CONTENT_SIDE:
-            raise UserError(f"{name} must be at least {MINIMUM_CONTENT_SIDE} pixels: found {value}.")
-    if size is not None:
-        batch = resize(batch, size / min(batch.shape[2:]))
-    if max_size is not None and max(batch.shape[2:]) > max_size:
-        batch = resize(batch, max_size / max(batch.shape[2:]))
-    return batch

@@ -13,10 +13,10 @@ from nst.color import check_preserve_color, keep_content_chroma
 from nst.errors import UserError
 from nst.fusion import Alpha, alpha_per_level
 from nst.optical_flow import choose_flow
-from nst.pictures import Picture, to_mask
+from nst.pictures import Picture, to_mask, to_size
 from nst.steady import SteadyPainter, check_steady
 from nst.style_code import StyleCode
-from nst.stylizer import Style, Stylizer, to_size
+from nst.stylizer import Style, Stylizer
 from nst.tiling import Tile
 from nst.video_pieces import FilmInTheMaking
 from nst.video_reading import Film, read_film, read_frames
