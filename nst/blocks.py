@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -33,37 +31,4 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, modulation: Affine | None = None) -> Tensor:
         inner = x if modulation is None else modulation(x)
-        return x + self.second(F.relu(self.first(inner)))
-
-
-class CoarseBranch(nn.Module):
-    """Residual blocks at half the resolution beside the features: what a style does to large forms costs a quarter there.
-
-    A new branch adds nothing. Sides must be even, and at least 4.
-
-    Args:
-        width: channels of the features.
-        inner_width: channels of the branch.
-        blocks: number of its residual blocks.
-    """
-
-    def __init__(self, width: int, inner_width: int, blocks: int) -> None:
-        super().__init__()
-        self.down = nn.Conv2d(width, inner_width, 2, stride=2)
-        self.blocks = nn.ModuleList(ResidualBlock(inner_width) for _ in range(blocks))
-        self.up = nn.Conv2d(inner_width, width, 1)
-        nn.init.zeros_(self.up.weight)
-        nn.init.zeros_(self.up.bias)  # type: ignore[arg-type]
-
-    def margin(self, margin: int, stride: int) -> int:
-        """How far a picture looks through the branch, given the pixels that it looks through what follows.
-
-        Pictures are cut at multiples of ``stride``, that of the branch's inside, where a convolution looks one position further.
-        """
-        return stride * (-(-margin // stride) + 2 * len(self.blocks))
-
-    def forward(self, x: Tensor, modulations: Sequence[Affine | None]) -> Tensor:
-        inner = self.down(x)
-        for block, modulation in zip(self.blocks, modulations, strict=True):
-            inner = block(inner, modulation)
-        return x + F.interpolate(self.up(inner), scale_factor=2, mode="nearest")
+        return x + self.second(F.relu(self.first(inner), inplace=True))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nst.blocks import CoarseBranch, ResidualBlock, convolution
+from nst.blocks import ResidualBlock, convolution
 from nst.errors import UserError
 from nst.modulation import Affine
 
@@ -62,8 +62,6 @@ class Decoder(nn.Module):
         depth: convolutions at each resolution.
         residual_blocks: of two convolutions each (He et al. 2016), at the deepest stride, in place of its plain convolutions; 0
             keeps those. What a style does to large forms is decided there, and a block cannot lose the signal.
-        coarse_blocks: residual blocks at twice the deepest stride, before all else (:class:`nst.blocks.CoarseBranch`).
-        coarse_width: their channels.
         upsampling: ``nearest`` or ``bilinear`` after a convolution, ``transposed``, or ``pixelshuffle``.
 
     Attributes:
@@ -71,7 +69,7 @@ class Decoder(nn.Module):
             input.
 
     Raises:
-        UserError: an unknown upsampling, a depth below 1, fewer blocks than 0, or strides that are not s, s/2, …, 1.
+        UserError: an unknown upsampling, a depth below 1, fewer residual blocks than 0, or strides that are not s, s/2, …, 1.
     """
 
     def __init__(
@@ -79,8 +77,6 @@ class Decoder(nn.Module):
         widths: Mapping[int, int],
         depth: int = 2,
         residual_blocks: int = 0,
-        coarse_blocks: int = 0,
-        coarse_width: int = 256,
         upsampling: str = "nearest",
     ) -> None:
         super().__init__()
@@ -88,9 +84,8 @@ class Decoder(nn.Module):
             raise UserError(f"unknown decoder upsampling {upsampling!r}: choose from {', '.join(UPSAMPLING)}.")
         if depth < 1:
             raise UserError(f"decoder depth must be at least 1: found {depth}.")
-        for name, blocks in (("residual_blocks", residual_blocks), ("coarse_blocks", coarse_blocks)):
-            if blocks < 0:
-                raise UserError(f"decoder {name} must be at least 0: found {blocks}.")
+        if residual_blocks < 0:
+            raise UserError(f"decoder residual_blocks must be at least 0: found {residual_blocks}.")
         self.strides = sorted(widths, reverse=True)
         if not widths or self.strides != [2**i for i in reversed(range(len(self.strides)))]:
             raise UserError(f"decoder widths need every stride down to 1 (…, 4, 2, 1): found {self.strides}.")
@@ -101,11 +96,7 @@ class Decoder(nn.Module):
             depths[deepest] = 2 * residual_blocks
         self.margin = sum(stride * (depths[stride] + (stride > 1)) for stride in self.strides) + 1
         self.margin += sum(self.strides[1:]) if upsampling != "nearest" else 0  # these look at a neighbour too
-        self.places = [(2 * deepest, coarse_width)] * coarse_blocks
-        self.coarse = None
-        if coarse_blocks:
-            self.coarse = CoarseBranch(widths[deepest], coarse_width, coarse_blocks)
-            self.margin = self.coarse.margin(self.margin, 2 * deepest)
+        self.places: list[tuple[int, int]] = []
         self.stages = nn.ModuleList()
         self.upsamplers = nn.ModuleList()
         for stride in self.strides:
@@ -137,8 +128,6 @@ class Decoder(nn.Module):
         """
         left = iter(modulations if modulations is not None else [None] * len(self.places))
         x = fused[self.strides[0]]
-        if self.coarse is not None:
-            x = self.coarse(x, [next(left) for _ in self.coarse.blocks])
         for index, stage in enumerate(self.stages):
             stride = self.strides[index]
             if index > 0:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nst.base_network import BaseNetwork, Region
-from nst.blocks import CoarseBranch, ResidualBlock, convolution
+from nst.blocks import ResidualBlock, convolution
 from nst.color_transport import ColorMap
 from nst.errors import UserError
 from nst.fusion import Alpha, adain_affine, alpha_per_level
@@ -21,7 +21,6 @@ from nst.statistics import Statistics
 from nst.style_code import StyleCode
 
 STRIDES = (1, 2, 4, 8)
-COARSE = 16  # stride of the branch beside the deepest features
 CONTRAST = 4.0  # gives pictures a deviation near 1, like features
 DEVIATION_OFFSET = math.log(math.expm1(1.0))  # softplus of it is 1: the deviation where the MLP says 0
 COLOR_MIXTURES = 6  # entries of a 3×3 matrix off its diagonal
@@ -65,9 +64,9 @@ class _ContentEncoder(nn.Module):
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
         features = [pictures]
-        x = (pictures - 0.5) * CONTRAST
+        x = torch.rsub(pictures, -0.5 * CONTRAST, alpha=-CONTRAST)  # CONTRAST · (pictures − ½), in one pass
         for layer in self.halvings:
-            x = F.relu(layer(x))
+            x = F.relu(layer(x), inplace=True)
             features.append(x)
         return features
 
@@ -84,12 +83,12 @@ class FastNetwork(BaseNetwork):
 
     Args:
         style_encoder: see :class:`BaseNetwork`; its layers are the StyleCode's.
-        widths: stride → channels, for strides 2, 4 and 8, and 16 where it has blocks.
-        blocks: stride → residual blocks, for strides 4 and 8; those of stride 16, if any, form a branch beside those of 8.
+        widths: stride → channels, for strides 2, 4 and 8.
+        blocks: stride → residual blocks, for strides 4 and 8.
         hidden: width of the MLP.
 
     Raises:
-        UserError: a stride is missing.
+        UserError: a stride is missing, or another one is named.
     """
 
     fold: Tensor
@@ -106,18 +105,13 @@ class FastNetwork(BaseNetwork):
         widths = {int(stride): int(width) for stride, width in widths.items()}
         blocks = {int(stride): int(count) for stride, count in blocks.items()}
         for name, given, needed in (("widths", widths, STRIDES[1:]), ("blocks", blocks, STRIDES[2:])):
-            if missing := set(needed) - set(given):
-                raise UserError(f"model {name} name nothing for stride {sorted(missing)}: found {given}.")
+            if set(given) != set(needed):
+                raise UserError(f"model {name} must name the strides {', '.join(map(str, needed))}: found {given}.")
         self.style_layers = self.style_encoder.layers
         self.levels, self.content_strides = len(STRIDES), STRIDES
         self.light_encoder = _ContentEncoder(widths)
-        self.coarse = None
-        if blocks.get(COARSE):
-            if COARSE not in widths:
-                raise UserError(f"model widths name nothing for stride [{COARSE}], which has blocks: found {widths}.")
-            self.coarse = CoarseBranch(widths[8], widths[COARSE], blocks[COARSE])
-        self.blocks = {stride: blocks.get(stride, 0) for stride in (COARSE, 8, 4)}
-        self.bodies = nn.ModuleList(ResidualBlock(widths[stride]) for stride in (8, 4) for _ in range(blocks[stride]))
+        self.block_strides = [stride for stride in (8, 4) for _ in range(blocks[stride])]  # in the order of their work
+        self.bodies = nn.ModuleList(ResidualBlock(widths[stride]) for stride in self.block_strides)
         self.up = nn.ModuleDict({str(stride): convolution(widths[stride], widths[stride // 2]) for stride in (8, 4)})
         self.skips = nn.ModuleDict({str(stride): nn.Conv2d(widths[stride], widths[stride], 1) for stride in (4, 2)})
         self.at_half, self.before_full = convolution(widths[2], widths[2]), convolution(widths[2], widths[2])
@@ -126,7 +120,7 @@ class FastNetwork(BaseNetwork):
 
         # What the MLP predicts: deviation and mean a stride, then scale and shift a block, then how colours mix.
         self.sizes = [3, *(widths[stride] for stride in STRIDES[1:])]
-        self.sizes += [widths[stride] for stride, count in self.blocks.items() for _ in range(count)]
+        self.sizes += [widths[stride] for stride in self.block_strides]
         inputs = 2 * sum(self.style_encoder.out_channels)
         last = nn.Linear(hidden, 2 * sum(self.sizes) + COLOR_MIXTURES)
         nn.init.normal_(last.weight, std=1e-2)
@@ -140,12 +134,7 @@ class FastNetwork(BaseNetwork):
         self.register_buffer("mixtures", F.one_hot(off_diagonal, 9).view(-1, 3, 3).float(), persistent=False)
         encoder = 2 + 4  # a position of its resolution a 3×3 convolution
         body = 8 * (2 * blocks[8] + 1) + 4 * (2 * blocks[4] + 1) + 2 * 2 + 1
-        body = body if self.coarse is None else self.coarse.margin(body, COARSE)
         self.margins = (encoder + 8, encoder + 8 + body)
-
-    @property
-    def stride(self) -> int:
-        return max(STRIDES) if self.coarse is None else COARSE
 
     def encode_content(self, pictures: Tensor) -> list[Tensor]:
         return self.light_encoder(pictures)
@@ -170,18 +159,13 @@ class FastNetwork(BaseNetwork):
         colored = [mask * each.colors(features[0]) for mask, each in zip(masks, maps, strict=True)]  # type: ignore[operator]
         picture = torch.stack(colored).sum(dim=0)
         affines = []
-        for index, stride in enumerate([*STRIDES[1:], *self._block_strides()]):
+        for index, stride in enumerate([*STRIDES[1:], *self.block_strides]):
             scaled = [F.avg_pool2d(mask, stride) for mask in masks]  # type: ignore[arg-type]
             affines.append(blended([each.affines[index] for each in maps], scaled))
         return self._decode(features, affines, picture)
 
-    def _block_strides(self) -> list[int]:
-        """The stride of every residual block, in the order in which they are modulated."""
-        return [stride for stride, count in self.blocks.items() for _ in range(count)]
-
     def _modulations(self, style: StyleCode, content: Sequence[Statistics], alpha: Alpha) -> Modulations:
         alphas = alpha_per_level(alpha, self.levels)
-        block_strides = self._block_strides()
         with torch.autocast(style.statistics[0].mean.device.type, enabled=False):
             sizes = [size for size in self.sizes for _ in range(2)]
             predictions = self.predictor(log_statistics(style, self.style_layers))
@@ -194,7 +178,7 @@ class FastNetwork(BaseNetwork):
                     degree = alphas[index]
                     scale = degree * scale + (1 - degree)
                 else:
-                    degree = alphas[-2] if block_strides[index - len(STRIDES)] == 4 else alphas[-1]
+                    degree = alphas[-2] if self.block_strides[index - len(STRIDES)] == 4 else alphas[-1]
                     scale = 1 + degree * scale
                 maps.append((scale, degree * shift))
             colors = self._color_map(*maps[0], alphas[0] * mixture, self._bounded(content[0]))
@@ -214,17 +198,15 @@ class FastNetwork(BaseNetwork):
 
     def _decode(self, features: Sequence[Tensor], affines: Sequence[Affine], picture: Tensor) -> Tensor:
         levels = dict(zip(STRIDES[1:], zip(features[1:], affines, strict=False), strict=True))
-        left = iter(affines[len(levels) :])
+        steps = list(zip(self.bodies, affines[len(levels) :], strict=True))
+        deep = self.block_strides.count(8)
         x = levels[8][1](levels[8][0])
-        if self.coarse is not None:
-            x = self.coarse(x, [next(left) for _ in self.coarse.blocks])
-        steps = list(zip(self.bodies, left, strict=True))
-        for block, modulation in steps[: self.blocks[8]]:
+        for block, modulation in steps[:deep]:
             x = block(x, modulation)
-        x = F.interpolate(F.relu(self.up["8"](x)), scale_factor=2, mode="nearest")
+        x = F.interpolate(F.relu(self.up["8"](x), inplace=True), scale_factor=2, mode="nearest")
         x = x + self.skips["4"](levels[4][1](levels[4][0]))
-        for block, modulation in steps[self.blocks[8] :]:
+        for block, modulation in steps[deep:]:
             x = block(x, modulation)
-        x = F.interpolate(F.relu(self.up["4"](x)), scale_factor=2, mode="nearest")
-        x = F.relu(self.at_half(x + self.skips["2"](levels[2][1](levels[2][0]))))
-        return upsampled_convolution(F.relu(self.before_full(x)), self.to_picture, self.fold) + picture
+        x = F.interpolate(F.relu(self.up["4"](x), inplace=True), scale_factor=2, mode="nearest")
+        x = F.relu(self.at_half(x + self.skips["2"](levels[2][1](levels[2][0]))), inplace=True)
+        return upsampled_convolution(F.relu(self.before_full(x), inplace=True), self.to_picture, self.fold) + picture

@@ -30,8 +30,8 @@ class StyleTransferNetwork(BaseNetwork):
         content_encoder: options of :func:`nst.encoders.build_encoder` (``name``, ``layers``, ``weights``, …).
         style_encoder: the same, with ``pyramid``; its layers must include the fused ones. See :class:`BaseNetwork`.
         fusion: ``layers``, the content layers that are fused.
-        decoder: ``widths`` (stride → channels), ``depth``, ``residual_blocks``, ``coarse_blocks``, ``upsampling``. Of widths
-            deeper than the fusion's strides the first is the coarse blocks'.
+        decoder: ``widths`` (stride → channels; strides deeper than the fusion's are ignored), ``depth``, ``residual_blocks``,
+            ``upsampling``.
         hidden: width of the MLP through which the statistics of all the style encoder's layers, fused or not, modulate the decoder
             (:mod:`nst.modulation`); 0: they do not.
         recolor: give contents the style's colours before they are encoded (:mod:`nst.color_transport`).
@@ -69,11 +69,6 @@ class StyleTransferNetwork(BaseNetwork):
         strides = [self.content_encoder.strides[i] for i in position]
         widths = {int(stride): int(width) for stride, width in decoder["widths"].items()}
         options = {key: value for key, value in decoder.items() if key != "widths"}
-        coarse = 2 * max(strides)
-        if options.get("coarse_blocks", 0):
-            if coarse not in widths:
-                raise UserError(f"decoder widths name no width for the coarse blocks' stride {coarse}: found {widths}.")
-            options["coarse_width"] = widths[coarse]
         widths = {stride: width for stride, width in widths.items() if stride <= max(strides)}
         if missing := set(strides) - set(widths):
             raise UserError(f"decoder widths name no width for stride {sorted(missing)}: found {dict(widths)}.")
@@ -93,10 +88,6 @@ class StyleTransferNetwork(BaseNetwork):
         self.border = ZERO_PADDED_BORDER if self.content_encoder.zero_padded else 0
         reach = max(self.content_encoder.margin(layer) for layer in layers)
         self.margins = (reach, reach + self.decoder.margin)
-
-    @property
-    def stride(self) -> int:
-        return max(self.content_strides) * (1 if self.decoder.coarse is None else 2)
 
     def encode_content(self, pictures: Tensor) -> list[Tensor]:
         assert self.content_encoder is not None

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-CHUNK = 1024  # positions converted to float32 at a time, so that the copy stays in the cache: at least so many, …
-CHUNK_VALUES = 2**17  # … and as many as make so many values
+SUM_VALUES = 2**15  # values converted to float32 at a time for sums: few enough for one thread, and for its cache
+GRAM_VALUES, GRAM_POSITIONS = 2**17, 1024  # for a Gram matrix, and at least so many positions
 EPSILON = 1e-5  # under the square root, on activations whose mean is about 1
 
 
@@ -29,9 +29,9 @@ def widest_float(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-def _chunk(values: Tensor) -> int:
-    """How many of ``(B, M, C)`` values' positions to convert at once: on a processor as many as its cache holds, else all."""
-    return max(CHUNK, CHUNK_VALUES // values.shape[2]) if values.device.type == "cpu" else values.shape[1]
+def _chunk(values: Tensor, at_once: int) -> int:
+    """How many of ``(B, M, C)`` values' positions to convert at once: on a processor as make so many values, else all."""
+    return max(1, at_once // values[:, 0].numel()) if values.device.type == "cpu" else values.shape[1]
 
 
 class Sums(NamedTuple):
@@ -59,18 +59,18 @@ def feature_sums(features: Tensor, mask: Tensor | None = None) -> Sums:
             return Sums(values.sum(dim=1, dtype=torch.float32), squares, weight)
         weights = torch.ones_like(values[:, :, :1]) if mask is None else mask.flatten(2).transpose(1, 2)
         weights = weights.float().expand(len(values), -1, 1).transpose(1, 2)
-        total, squares = torch.zeros((), device=values.device), torch.zeros((), device=values.device)
+        total, squares = (torch.zeros(len(values), 1, values.shape[2], device=values.device) for _ in range(2))
         # Sums as matrix products, a few positions at a time: the float32 copies stay in the processor's cache.
         # An exported graph has no loop over a size that it does not know.
         parts = [(values, weights)]
         if not torch.compiler.is_exporting():
-            chunk = _chunk(values)
+            chunk = _chunk(values, SUM_VALUES)
             parts = list(zip(values.split(chunk, dim=1), weights.split(chunk, dim=2), strict=True))
         for part, weight in parts:
             wide = part.float()
-            total = total + (weight @ wide).squeeze(1)
-            squares = squares + (weight @ wide.square()).squeeze(1)
-        return Sums(total, squares, weights.sum(dim=2))
+            total.baddbmm_(weight, wide)
+            squares.baddbmm_(weight, wide.square())
+        return Sums(total.squeeze(1), squares.squeeze(1), weights.sum(dim=2))
 
 
 def feature_statistics(features: Tensor, mask: Tensor | None = None) -> Statistics:
@@ -112,11 +112,12 @@ class _MeanAndGram(torch.autograd.Function):
     def forward(context: Any, values: Tensor) -> tuple[Tensor, Tensor]:
         context.save_for_backward(values)
         batch, positions, channels = values.shape
+        chunk = _chunk(values, max(GRAM_VALUES, batch * GRAM_POSITIONS * channels))
         dtype = torch.promote_types(values.dtype, torch.float32)
         mean = torch.zeros(batch, channels, dtype=dtype, device=values.device)
         gram = torch.zeros(batch, channels, channels, dtype=dtype, device=values.device)
         with torch.autocast(values.device.type, enabled=False):
-            for part in values.split(_chunk(values), dim=1):
+            for part in values.split(chunk, dim=1):
                 wide = part.to(dtype)
                 mean += wide.sum(dim=1)
                 gram.baddbmm_(wide.transpose(1, 2), wide)

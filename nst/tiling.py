@@ -222,7 +222,6 @@ def _sums(network: BaseNetwork, features: Sequence[Tensor], part: Part, mask: Te
 
 def _as(picture: Tensor, output: Tensor) -> Tensor:
     """Network output as values of ``picture``'s type, on its device."""
-    output = output.float().clamp(0, 1)
     if picture.dtype == torch.uint8:
-        return (output * 255).round_().to(torch.uint8).to(picture.device)
-    return output.to(picture.device, picture.dtype)
+        return (output.float() * 255).round_().clamp_(0, 255).to(torch.uint8).to(picture.device)
+    return output.float().clamp(0, 1).to(picture.device, picture.dtype)

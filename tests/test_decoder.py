@@ -69,25 +69,12 @@ def test_residual_blocks_take_the_place_of_the_deepest_convolutions() -> None:
     assert any(isinstance(module, nn.ReLU) for module in decoder.upsamplers[1].modules())
 
 
-def test_a_new_coarse_branch_changes_nothing_and_a_trained_one_does() -> None:
-    torch.manual_seed(1)
-    plain = Decoder({4: 8, 2: 6, 1: 4}, depth=1)
-    decoder, features = Decoder({4: 8, 2: 6, 1: 4}, depth=1, coarse_blocks=2, coarse_width=5), maps([2, 1], 24, 40)
-    features[4] = torch.randn(2, 8, 6, 10)
-    decoder.load_state_dict(plain.state_dict(), strict=False)
-    assert torch.equal(decoder(features), plain(features))
-    assert decoder.coarse is not None
-    nn.init.normal_(decoder.coarse.up.weight)
-    nn.init.normal_(decoder.to_picture.weight)
-    assert not torch.allclose(decoder(features), plain(features), atol=1e-2)
-
-
 def test_every_place_is_modulated_by_its_own_map() -> None:
     widths = {4: 16, 2: 12, 1: 12}
-    decoder = Decoder(widths, 1, 2, coarse_blocks=1, coarse_width=14)
-    assert decoder.places == [(8, 14), (4, 16), (4, 16), (2, 12), (1, 12)]
+    decoder = Decoder(widths, 1, 2)
+    assert decoder.places == [(4, 16), (4, 16), (2, 12), (1, 12)]
     for name, parameter in decoder.named_parameters():
-        if name.endswith(("second.weight", "coarse.up.weight", "to_picture.weight")):  # these start at nothing
+        if name.endswith(("second.weight", "to_picture.weight")):  # these start at nothing
             nn.init.normal_(parameter, std=0.1)
     features = {stride: torch.randn(2, width, 24 // stride, 40 // stride) for stride, width in widths.items()}
     neutral = [Affine(torch.ones(1, width, 1, 1), torch.zeros(1, width, 1, 1)) for _, width in decoder.places]
@@ -98,11 +85,9 @@ def test_every_place_is_modulated_by_its_own_map() -> None:
         assert not torch.allclose(decoder(features, changed), plain, atol=1e-2), decoder.places[index]
 
 
-@pytest.mark.parametrize(
-    ("residual_blocks", "depth", "coarse"), [(0, 2, 0), (1, 1, 0), (3, 2, 0), (1, 1, 2), (0, 1, 1)]
-)
-def test_the_margin_is_how_far_the_picture_looks(residual_blocks: int, depth: int, coarse: int) -> None:
-    decoder = Decoder({4: 4, 2: 4, 1: 4}, depth, residual_blocks, coarse, 4).double()
+@pytest.mark.parametrize(("residual_blocks", "depth"), [(0, 2), (1, 1), (3, 2)])
+def test_the_margin_is_how_far_the_picture_looks(residual_blocks: int, depth: int) -> None:
+    decoder = Decoder({4: 4, 2: 4, 1: 4}, depth, residual_blocks).double()
     for name, parameter in decoder.named_parameters():  # every path open: nothing cancels, nothing is cut by a ReLU
         nn.init.constant_(parameter, 0.01 if "weight" in name else 0.1)
     fused = {stride: torch.rand(1, 4, 256 // stride, 256 // stride).double().requires_grad_() for stride in (4, 2, 1)}

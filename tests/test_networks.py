@@ -150,21 +150,21 @@ def test_a_style_code_of_another_model_is_refused(tiny_config: dict[str, Any]) -
 
 
 def modulated(config: dict[str, Any]) -> StyleTransferNetwork:
-    """The tiny network with a deeper style layer that only modulates, and a coarse block, as if trained."""
+    """The tiny network with a deeper style layer that only modulates, and a residual block, as if trained."""
     config = deepcopy(config)
     config["style_encoder"]["layers"] = ["relu1_1", "relu2_1", "relu3_1"]
-    config["decoder"] |= {"widths": {4: 6, 2: 8, 1: 4}, "residual_blocks": 1, "coarse_blocks": 1}
+    config["decoder"] |= {"residual_blocks": 1}
     network = build(config | {"hidden": 8, "recolor": False})
     assert isinstance(network, StyleTransferNetwork) and network.predictor is not None
     for name, parameter in network.named_parameters():
-        if name.endswith(("second.weight", "up.weight", "to_picture.weight", "predictor.last.weight")):
+        if name.endswith(("second.weight", "to_picture.weight", "predictor.last.weight")):
             torch.nn.init.normal_(parameter, std=0.1)
     return network.requires_grad_(False)
 
 
 def test_layers_that_are_not_fused_modulate_the_decoder(tiny_config: dict[str, Any]) -> None:
     network = modulated(tiny_config)
-    assert network.style_layers == ("relu1_1", "relu2_1", "relu3_1") and network.stride == 4
+    assert network.style_layers == ("relu1_1", "relu2_1", "relu3_1")
     content, code = torch.rand(1, 3, 24, 32), network.encode_style(torch.rand(1, 3, 32, 32))
     deeper = code.statistics[2]
     other = StyleCode(code.layers, (*code.statistics[:2], deeper._replace(mean=2 * deeper.mean + 1)), code.encoder)
@@ -177,9 +177,9 @@ def test_a_scale_of_alpha_zero_is_not_modulated(tiny_config: dict[str, Any]) -> 
     network = modulated(tiny_config)
     code = network.encode_style(torch.rand(1, 3, 32, 32))
     maps = network._modulations(code, [0.0, 1.0])
-    assert maps is not None and [stride for stride, _ in network.decoder.places] == [4, 2, 1]
+    assert maps is not None and [stride for stride, _ in network.decoder.places] == [2, 1]
     unchanged = [bool((scale == 1).all() and (shift == 0).all()) for scale, shift in maps]
-    assert unchanged == [False, False, True]
+    assert unchanged == [False, True]
 
 
 def test_a_region_is_modulated_by_its_own_style(tiny_config: dict[str, Any]) -> None:
@@ -194,12 +194,6 @@ def test_a_region_is_modulated_by_its_own_style(tiny_config: dict[str, Any]) -> 
     assert inside < 64
     for index, part in enumerate((slice(0, 80 - inside), slice(80 + inside, 160))):
         assert torch.allclose(painted[..., part], network.decode(features, codes[index])[..., part], atol=1e-4)
-
-
-def test_coarse_blocks_need_a_width(tiny_config: dict[str, Any]) -> None:
-    tiny_config["decoder"]["coarse_blocks"] = 1
-    with pytest.raises(UserError, match=r"coarse blocks' stride 4: found \{2: 8, 1: 4\}"):
-        build(tiny_config)
 
 
 # --- regions and tiles -----------------------------------------------------------------------------------------------
