@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nst.errors import UserError
-from nst.pictures import as_float
+from nst.pictures import as_float, as_given
 from nst.statistics import widest_float
 
 PRESERVE_COLOR = ("none", "luminance", "histogram")
@@ -37,8 +37,7 @@ def _chroma_of(output: Tensor, content: Tensor) -> Tensor:
     luminance = torch.einsum("c,bchw->bhw", matrix[0], as_float(output))
     yiq = torch.einsum("dc,bchw->bdhw", matrix, as_float(content))
     yiq = torch.cat([luminance[:, None], yiq[:, 1:]], dim=1)
-    rgb = torch.einsum("dc,bchw->bdhw", torch.linalg.inv(matrix), yiq).clamp(0, 1)
-    return (rgb * 255).round_().to(torch.uint8) if output.dtype == torch.uint8 else rgb.to(output.dtype)
+    return as_given(torch.einsum("dc,bchw->bdhw", torch.linalg.inv(matrix), yiq), output)
 
 
 def match_colors(style: Tensor, content: Tensor) -> Tensor:

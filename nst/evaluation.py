@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from statistics import fmean, median
@@ -16,6 +17,7 @@ from PIL import Image
 from rich.progress import track
 
 from nst.charts import MISSING, can_draw, draw_frontier
+from nst.crew import Crew
 from nst.devices import choose_device
 from nst.errors import UserError
 from nst.evaluation_report import print_table, write_sheet, write_tables
@@ -61,8 +63,8 @@ def evaluate(cfg: DictConfig) -> list[dict[str, Any]]:
     bench = _Bench(cfg, rows, PairMetrics(measuring, _metrics_dtype(cfg)), perceptual, device)
     on_sheet = {pairs[index] for index in _evenly(len(pairs), cfg.sheet_pairs)}
     sheet: list[list[Image.Image]] = []
-    for pair in track(pairs, description="pairs", transient=True):
-        outputs = bench.measure(pair)
+    measured = zip(pairs, bench.measure(pairs), strict=True)
+    for pair, outputs in track(measured, description="pairs", total=len(pairs), transient=True):
         if pair in on_sheet:
             sheet.append([pair[0].image, pair[1].image, *outputs[2:]])
 
@@ -129,6 +131,17 @@ def _diagonals(contents: int, styles: int, wanted: int) -> list[tuple[int, int]]
     return sorted((rows[k % len(rows)], columns[(k + k // around) % len(columns)]) for k in range(wanted))
 
 
+@dataclass(frozen=True)
+class _Painted:
+    """A row's output of a pair, at the evaluation's size, and what it cost."""
+
+    row: Row
+    content: Source
+    style: Source
+    image: Image.Image
+    cost: Figures
+
+
 class _Bench:
     """Paints and measures pair after pair, and keeps what is computed once: style codes and source pictures' features."""
 
@@ -141,6 +154,7 @@ class _Bench:
         device: torch.device,
     ) -> None:
         self.cfg, self.rows, self.metrics, self.perceptual, self.device = cfg, rows, metrics, perceptual, device
+        self.crew = Crew(metrics.device)
         self.features = lru_cache(CACHED_PICTURES)(lambda source: metrics.features(source.image))
         self.style_features: dict[Source, PictureFeatures] = {}
         self.prepared: dict[tuple[str, Source], Any] = {}
@@ -148,31 +162,24 @@ class _Bench:
         self.distributions = {row.label: perceptual.distributions() for row in rows}
         self.pair_results: list[dict[str, Any]] = []
 
-    def measure(self, pair: Pair) -> list[Image.Image]:
-        """Every row's output of a pair, its figures noted down."""
-        content, style = pair
-        if style not in self.style_features:
-            self.style_features[style] = self.features(style).without_maps()
-        outputs = []
-        for row in self.rows:
-            output, cost = self._paint(row, content, style)
-            if row is CONTENT_COPIED or row is STYLE_COPIED:
-                features = self.features(content if row is CONTENT_COPIED else style)
-            else:
-                features = self.metrics.features(output)
-            figures = self.metrics.compare(features, self.features(content), self.style_features[style])
-            tensor = to_tensor(output)[None]
-            figures |= self.perceptual.compare(tensor, to_tensor(content.image)[None])
-            self.distributions[row.label].add(tensor, to_tensor(style.image)[None])
-            self.figures[row.label].append(figures | cost)
-            names = {"row": row.name, "alpha": row.alpha, "content": content.name, "style": style.name}
-            self.pair_results.append({**names, "figures": figures | cost})
-            if self.cfg.save_pictures and row.timed:
-                write_image(output, output_path(Path(self.cfg.output_dir) / row.label, pair))
-            outputs.append(output)
-        return outputs
+    def measure(self, pairs: Sequence[Pair]) -> Iterator[list[Image.Image]]:
+        """Every row's output of each pair, its figures noted down.
 
-    def _paint(self, row: Row, content: Source, style: Source) -> tuple[Image.Image, Figures]:
+        As many pairs are painted as the crew then measures at once: painting, which is timed, has the processor to itself.
+        """
+        for start in range(0, len(pairs), self.crew.size):
+            together = pairs[start : start + self.crew.size]
+            painted = [self._paint(row, *pair) for pair in together for row in self.rows]
+            for content, style in together:
+                self.features(content)  # once, not in two threads
+                if style not in self.style_features:
+                    self.style_features[style] = self.features(style).without_maps()
+            for output, figures in zip(painted, self.crew.map(self._compare, painted), strict=True):
+                self._note(output, figures)
+            for first in range(0, len(painted), len(self.rows)):
+                yield [output.image for output in painted[first : first + len(self.rows)]]
+
+    def _paint(self, row: Row, content: Source, style: Source) -> _Painted:
         """A row's output at the evaluation's size, and what it cost."""
         if (row.label, style) not in self.prepared:
             self.prepared[row.label, style] = row.prepare(style)
@@ -184,7 +191,28 @@ class _Bench:
         cost = {"milliseconds": 1000 * seconds} if row.timed else {}
         if row.timed and memory.mebibytes is not None:
             cost["peak_mib"] = memory.mebibytes
-        return square(output, self.cfg.size), cost
+        return _Painted(row, content, style, square(output, self.cfg.size), cost)
+
+    def _compare(self, output: _Painted) -> Figures:
+        """Figures of features; may run beside others."""
+        content, style = output.content, output.style
+        if output.row is CONTENT_COPIED or output.row is STYLE_COPIED:
+            features = self.features(content if output.row is CONTENT_COPIED else style)
+        else:
+            features = self.metrics.features(output.image)
+        return self.metrics.compare(features, self.features(content), self.style_features[style])
+
+    def _note(self, output: _Painted, figures: Figures) -> None:
+        """Keep an output's figures, with the perceptual ones and its cost."""
+        row, content, style = output.row, output.content, output.style
+        tensor = to_tensor(output.image)[None]
+        figures = figures | self.perceptual.compare(tensor, to_tensor(content.image)[None]) | output.cost
+        self.distributions[row.label].add(tensor, to_tensor(style.image)[None])
+        self.figures[row.label].append(figures)
+        names = {"row": row.name, "alpha": row.alpha, "content": content.name, "style": style.name}
+        self.pair_results.append({**names, "figures": figures})
+        if self.cfg.save_pictures and row.timed:
+            write_image(output.image, output_path(Path(self.cfg.output_dir) / row.label, (content, style)))
 
     def results(self) -> list[dict[str, Any]]:
         """One dict a row, see :func:`evaluate`."""

@@ -18,7 +18,7 @@ from nst.errors import UserError
 from nst.image_objective import Objective, StyleRegion
 from nst.losses import StyleTransferLoss
 from nst.optimization_run import OptimizationRun, Progress, fingerprint
-from nst.pictures import Picture, as_float, resize, to_batch, to_mask, to_size
+from nst.pictures import Picture, as_float, as_given, resize, to_batch, to_mask, to_size
 from nst.region_styles import Mask, StylePart, match_pictures, soft_masks
 from nst.stylizer import Stylizer
 from nst.tiled_objective import TiledObjective, objective_side
@@ -170,10 +170,10 @@ def optimize(
         picture = run(objective, first.to(where), scale)
     assert picture is not None
     run.finish()
-    result = picture.detach().cpu().clamp(0, 1)
+    result = picture.detach().clamp(0, 1).cpu()
     if preserve_color == "luminance":
         result = keep_content_chroma(result, target)
-    return restore((result * 255).round().to(torch.uint8) if original.dtype == torch.uint8 else result)
+    return restore(as_given(result, original))
 
 
 def _start(

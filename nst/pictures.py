@@ -73,6 +73,13 @@ def as_float(batch: Tensor) -> Tensor:
     return batch.float() / 255 if batch.dtype == torch.uint8 else batch.float()
 
 
+def as_given(values: Tensor, given: Tensor) -> Tensor:
+    """Float values, clamped to [0, 1], in the type and on the device of ``given``, as 8-bit values if it is uint8."""
+    if given.dtype == torch.uint8:
+        return (values.float() * 255).round_().clamp_(0, 255).to(torch.uint8).to(given.device)
+    return values.float().clamp(0, 1).to(given.device, given.dtype)
+
+
 def resize(batch: Tensor, factor: float) -> Tensor:
     """``(B, 3, H, W)`` uint8 or float pictures, bicubic; of the same type."""
     height, width = (max(round(side * factor), 1) for side in batch.shape[2:])

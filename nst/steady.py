@@ -16,7 +16,7 @@ from nst.color_transport import ColorStatistics
 from nst.errors import UserError
 from nst.fusion import Alpha
 from nst.optical_flow import Flow, reliability, warp
-from nst.pictures import as_float
+from nst.pictures import as_float, as_given
 from nst.statistics import Statistics
 from nst.tiling import Tile, render
 
@@ -97,9 +97,7 @@ class SteadyPainter:
                 output = self._carry_over(current, output)
             self._tensors |= {"output": output, "picture": current}
         self._tensors["histogram"] = histogram
-        if picture.dtype == torch.uint8:
-            return (output.clamp(0, 1) * 255).round_().to(torch.uint8).to(picture.device)
-        return output.clamp(0, 1).to(picture.device, picture.dtype)
+        return as_given(output, picture)
 
     def _follow(self, name: str, found: AnyStatistics, weight: float) -> AnyStatistics:
         """The average of some statistics, moved towards this frame's by ``weight``."""

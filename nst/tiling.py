@@ -21,7 +21,7 @@ from nst.errors import UserError
 from nst.fusion import Alpha, alpha_per_level
 from nst.images import crop, pad_to_multiple
 from nst.memory import returned_memory
-from nst.pictures import as_float
+from nst.pictures import as_float, as_given
 from nst.statistics import Statistics, Sums, feature_sums, widest_float
 
 AUTO_TILE = 1024  # side of a tile; with its margin and bfloat16 about 1 GiB at work
@@ -153,7 +153,7 @@ def render(
             else:
                 output = network.decode_regions(features, cut, alpha)
         rows, columns = part.within()
-        return _as(picture, output[:, :, rows, columns])
+        return as_given(output[:, :, rows, columns], picture)
 
     encoder_margin, full_margin = network.margins
     first_pass = parts(height, width, side, encoder_margin, network.stride)
@@ -218,10 +218,3 @@ def _sums(network: BaseNetwork, features: Sequence[Tensor], part: Part, mask: Te
         found = feature_sums(inner, weights)
         sums.append(Sums(*(one.to(widest_float(level.device)) for one in found)))
     return sums
-
-
-def _as(picture: Tensor, output: Tensor) -> Tensor:
-    """Network output as values of ``picture``'s type, on its device."""
-    if picture.dtype == torch.uint8:
-        return (output.float() * 255).round_().clamp_(0, 255).to(torch.uint8).to(picture.device)
-    return output.float().clamp(0, 1).to(picture.device, picture.dtype)
