@@ -17,8 +17,6 @@ from nst.losses import LossValues
 from nst.tiled_objective import TiledObjective
 from nst.whole_file import written_whole
 
-ADAM_LEARNING_RATE = 0.06  # of pixels in [0, 1]; a lower loss than with 0.03 after 20 steps as after 200
-
 
 class Progress(NamedTuple):
     """The state after a step; ``picture`` is ``(1, 3, H, W)``, not clamped, and goes on changing."""
@@ -34,7 +32,7 @@ class OptimizationRun:
 
     Args:
         optimizer: ``adam`` or ``lbfgs``.
-        learning_rate: by default 0.06 for Adam and 1 for L-BFGS.
+        learning_rate: its rate.
         steps, tolerance, window, on_step: see :func:`nst.image_optimization.optimize`.
         state: the file; ``None`` keeps none.
         job: :func:`fingerprint` of what is done; what another job left in the file is passed over.
@@ -46,7 +44,7 @@ class OptimizationRun:
     def __init__(
         self,
         optimizer: str,
-        learning_rate: float | None,
+        learning_rate: float,
         steps: int,
         tolerance: float,
         window: int,
@@ -65,12 +63,11 @@ class OptimizationRun:
         if scale < resumed["scale"]:
             return picture  # this scale was finished before; what follows starts from the stored picture
         picture = picture.contiguous().requires_grad_(True)  # L-BFGS wants it so
-        rate = self.learning_rate
         algorithm: torch.optim.Optimizer
         if self.optimizer == "adam":
-            algorithm = torch.optim.Adam([picture], lr=rate or ADAM_LEARNING_RATE, betas=(0.9, 0.99))
+            algorithm = torch.optim.Adam([picture], lr=self.learning_rate, betas=(0.9, 0.99))
         else:
-            algorithm = torch.optim.LBFGS([picture], lr=rate or 1.0, max_iter=1, history_size=20)
+            algorithm = torch.optim.LBFGS([picture], lr=self.learning_rate, max_iter=1, history_size=20)
         first, history = 0, []
         if scale == resumed["scale"] and "picture" in resumed:
             with torch.no_grad():

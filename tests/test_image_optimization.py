@@ -10,13 +10,15 @@ import pytest
 import torch
 from PIL import Image
 
-from nst import UserError
+from nst import Stylizer, UserError
+from nst.color import match_colors
 from nst.devices import has_fast_bfloat16
 from nst.image_objective import MaskedLossFeatures, Objective
 from nst.image_optimization import Progress, optimize
 from nst.losses import LossFeatures, StyleTransferLoss
 from nst.metrics import PairMetrics
 from nst.optimization_run import converged
+from nst.pictures import resize
 
 DOCS = Path(__file__).parent.parent / "docs"
 LOSS = {
@@ -56,6 +58,23 @@ def test_the_result_has_the_content_s_kind_and_size(pictures: torch.Tensor) -> N
     result = optimize(picture, pictures[1], steps=1, scales=1, loss=LOSS)
     assert isinstance(result, Image.Image) and result.size == (50, 40)
     assert optimize(picture, pictures[1], steps=1, loss=LOSS, size=64).size == (80, 64)
+
+
+def test_the_stylizer_sees_the_styles_as_the_loss_does(pictures: torch.Tensor) -> None:
+    content, style = pictures[0], resize(pictures[1], 2.0)
+    options = {
+        "ckpt": "fast",
+        "precision": "float32",
+        "optimizer": "adam",
+        "learning_rate": 1e-9,
+        "steps": 1,
+        "loss": LOSS,
+    }
+    start = optimize(content, style, init="stylizer", style_size=40, preserve_color="histogram", **options)  # type: ignore[arg-type]
+    stylizer = Stylizer.from_pretrained("fast", precision="float32")
+    small = resize(match_colors(style, content), 40 / 96)
+    assert torch.allclose(start, stylizer(content, small), atol=1e-5)
+    assert (start - stylizer(content, style)).abs().max() > 0.05
 
 
 def test_coarse_scales_come_first(pictures: torch.Tensor) -> None:
