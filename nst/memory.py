@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # options of glibc's mallopt
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -3, -4, -8  # options of glibc's mallopt
 KEPT = 2**31 - 1  # bytes of freed memory at the heap's end that are kept
 LARGEST_MMAP_THRESHOLD = 2**25  # glibc's own limit
 DEFAULT_MMAP_MAX = 65536
@@ -28,6 +28,7 @@ def reuse_memory() -> None:
     if (library := _glibc()) is not None:
         library.mallopt(M_MMAP_MAX, 0)
         library.mallopt(M_TRIM_THRESHOLD, KEPT)
+        library.mallopt(M_ARENA_MAX, 1)  # threads' own heaps, of 64 MiB at most, are given back whatever is asked for
         _reusing = True
 
 
