@@ -19,8 +19,6 @@ from nst.region_features import fill_outside, interior_weights
 from nst.statistics import Statistics, feature_statistics
 from nst.style_code import StyleCode
 
-MINIMUM_STYLE_SIDE = 16  # below it the deepest layers have a single position and no deviation
-
 
 @dataclass
 class Region:

@@ -19,8 +19,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from nst.batch_plan import Job, find_styles, plan
+from nst.config_numbers import Number, check_numbers
 from nst.errors import UserError
 from nst.images import read_image, write_image
+from nst.pictures import MINIMUM_CONTENT_SIDE, MINIMUM_STYLE_SIDE
 from nst.samples import sample_content, sample_style
 from nst.style_code import StyleCode
 from nst.stylizer import Stylizer
@@ -28,7 +30,16 @@ from nst.video_batch import is_film, stylize_film
 
 log = logging.getLogger(__name__)
 WAITING = 2  # results that may wait for the disk
-OPTIONS = ("size", "max_size", "preserve_color", "tile", "weights", "masks", "mask", "style_size")
+READING = ("max_pixels", "first_frame")  # of picture files
+OPTIONS = ("size", "max_size", "preserve_color", "tile", "weights", "masks", "mask", "style_size", *READING)
+NUMBERS = {
+    "size": Number(MINIMUM_CONTENT_SIDE, whole=True, optional=True),
+    "max_size": Number(MINIMUM_CONTENT_SIDE, whole=True, optional=True),
+    "style_size": Number(MINIMUM_STYLE_SIDE, whole=True, optional=True),
+    "max_pixels": Number(1, whole=True, optional=True),
+    "quality": Number(1, 100, whole=True),
+    "crf": Number(0, 51),
+}
 
 
 @dataclass
@@ -48,8 +59,10 @@ def stylize(cfg: DictConfig) -> Outcome:
     Raises:
         UserError: the model, a style, a value or a single content picture is wrong.
     """
-    if cfg.content == "":
-        raise UserError("content= is empty: name a picture, a folder or a glob, or leave it out for a sample.")
+    check_numbers(cfg, NUMBERS)
+    if "" in (cfg.content, cfg.style):
+        empty = "content" if cfg.content == "" else "style"
+        raise UserError(f"{empty}= is empty: name a picture, a folder or a glob, or leave it out for a sample.")
     content, styles = str(cfg.content or sample_content()), _styles(cfg)
     distributed = cfg.get("trainer") is not None
     if is_film(content, cfg.output, cfg.first_frame):
@@ -104,7 +117,7 @@ class Batch:
         self._options, self._quality, self._alone = dict(options), quality, alone
         self._codes: dict[str, StyleCode] = {}
         self._writer: ThreadPoolExecutor | None = None
-        self._waiting: deque[tuple[Job, Future[Path]]] = deque()
+        self._waiting: deque[tuple[Job, str, Future[Path]]] = deque()
 
     def styles(self, job: Job) -> Sequence[str | StyleCode]:
         """A picture's styles, each encoded once for all pictures, unless it depends on their colours or regions."""
@@ -112,11 +125,12 @@ class Batch:
             return job.styles
         for style in job.styles:
             if style not in self._codes:
-                self._codes[style] = self.stylizer.encode_style(style, style_size=self._options["style_size"])
+                how = {name: self._options[name] for name in ("style_size", *READING)}
+                self._codes[style] = self.stylizer.encode_style(style, **how)
         return [self._codes[style] for style in job.styles]
 
     def paint(self, job: Job, content: Image.Image | BaseException) -> None:
-        """Make one picture of its decoded content (or of what was wrong with that), and print its line."""
+        """Make one picture of its decoded content (or of what was wrong with that); its line is printed once it is written."""
         start = time.perf_counter()
         try:
             if isinstance(content, BaseException):
@@ -127,9 +141,8 @@ class Batch:
             return
         seconds = time.perf_counter() - start
         line = f"{job.output}  {result.width}×{result.height}  {seconds:.2f} s\n"
-        print(line, end="", flush=True)  # in one write: processes that share a batch share the output
         self._writer = self._writer or ThreadPoolExecutor(max_workers=1)
-        self._waiting.append((job, self._writer.submit(write_image, result, job.output, quality=self._quality)))
+        self._waiting.append((job, line, self._writer.submit(write_image, result, job.output, quality=self._quality)))
         if len(self._waiting) > WAITING:
             self._written()
 
@@ -143,11 +156,13 @@ class Batch:
         return self.outcome
 
     def _written(self) -> None:
-        job, path = self._waiting.popleft()
+        job, line, path = self._waiting.popleft()
         try:
             self.outcome.written.append(path.result())
         except Exception as error:
             self._failed(job, error)
+        else:
+            print(line, end="", flush=True)  # in one write: processes that share a batch share the output
 
     def _failed(self, job: Job, error: Exception) -> None:
         """A single picture that fails is the user's mistake, or ours; one of a batch is passed over."""

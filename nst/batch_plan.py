@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nst.errors import UserError
-from nst.images import IMAGE_SUFFIXES, find_images
+from nst.images import IMAGE_SUFFIXES, check_output, find_images
 
 PAIRINGS = ("mix", "zip", "grid")
 STYLE_SUFFIXES = (*IMAGE_SUFFIXES, ".safetensors")
@@ -47,8 +47,8 @@ def plan(
 ) -> list[Job]:
     """Which files are made of which: sub-folders of a folder or glob are kept below ``output_dir``.
 
-    No two pictures share an output: ``a.jpg`` beside ``a.png`` become ``a.jpg.png`` and ``a.png.png``. What lies in an
-    ``output_dir`` within the content folder is an earlier result, no content.
+    ``a.jpg`` beside ``a.png`` become ``a.jpg.png`` and ``a.png.png``. What lies in an ``output_dir`` within the content
+    folder is an earlier result, no content.
 
     Args:
         content: a file, a folder or a glob.
@@ -61,7 +61,7 @@ def plan(
 
     Raises:
         UserError: nothing found, an unknown pairing, contents and styles that do not pair up, one ``output`` for several
-            pictures, or an output that is one of the contents.
+            pictures, or of no known format, two pictures of one name, or an output that is one of the contents.
     """
     if pairing not in PAIRINGS:
         raise UserError(f"unknown pairing {pairing!r}: choose from {', '.join(PAIRINGS)}.")
@@ -76,11 +76,17 @@ def plan(
     if output is not None:
         if len(jobs) > 1:
             raise UserError(f"output={output!r} is one file but {len(jobs)} pictures are to be made: use output_dir=.")
-        return [replace(jobs[0], output=Path(output))]
+        check_output(output)
+        jobs = [replace(jobs[0], output=Path(output))]
+    repeated = [path for path, count in Counter(job.output for job in jobs).items() if count > 1]
+    if repeated:
+        raise UserError(f"two pictures would be {repeated[0]}: rename a content or a style, and give no alpha twice.")
     read = {path.resolve() for path in contents}
     for job in jobs:
         if job.output.resolve() in read:
-            raise UserError(f"{job.output} is a content picture and would be written over: give another output_dir.")
+            raise UserError(
+                f"{job.output} is a content picture and would be written over: give another name or folder."
+            )
     return jobs
 
 
@@ -100,16 +106,12 @@ def _grid(
 ) -> list[Job]:
     degrees: list[Degree] = alpha if isinstance(alpha, list) else [alpha]  # type: ignore[assignment]
     ends = [f"_alpha{_written(degree)}" if len(degrees) > 1 else "" for degree in degrees]
-    jobs = [
+    return [
         Job(path, output_dir / name / f"{label}{end}.png", (style,), degree)
         for path, name in contents.items()
         for style, label in style_labels(styles).items()
         for degree, end in zip(degrees, ends, strict=True)
     ]
-    repeated = [output for output, count in Counter(job.output for job in jobs).items() if count > 1]
-    if repeated:
-        raise UserError(f"two pictures of the grid would be {repeated[0]}: give no alpha twice, or rename a style.")
-    return jobs
 
 
 def _written(degree: Degree) -> str:
@@ -140,6 +142,10 @@ def _contents(content: str | Path, output_dir: Path) -> dict[Path, str]:
     if len(pictures) == 1 and not Path(content).is_dir():
         return {pictures[0]: pictures[0].stem}
     root, results = _root(content), output_dir.resolve()
+    if results == Path(content).resolve():
+        raise UserError(
+            f"output_dir={output_dir} is the content folder, where results would be taken for contents: give another."
+        )
     if results != root.resolve():
         pictures = [path for path in pictures if results not in path.resolve().parents]
     if not pictures:

@@ -58,7 +58,7 @@ def export(cfg: DictConfig) -> Path:
     except ImportError:
         raise UserError('exporting needs onnx and onnxscript: pip install -e ".[export]".') from None
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    path = Path(cfg.output)
+    path = Path(cfg.output or "")
     if path.suffix.lower() != ".onnx":
         raise UserError(f"output={cfg.output}: give a name that ends in .onnx.")
     module = ExportedNetwork(load_model(cfg.ckpt)).eval()

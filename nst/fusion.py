@@ -38,14 +38,16 @@ def alpha_per_level(alpha: Alpha, levels: int) -> list[float | Tensor]:
     Raises:
         UserError: a value outside [0, 1], or a sequence of another length than ``levels``.
     """
-    if isinstance(alpha, str):
-        raise UserError(f"alpha must be a number, or one a fusion level: found {alpha!r}.")
     if isinstance(alpha, Tensor):
         # (A graph that is being exported has no values to look at yet.)
         if not torch.compiler.is_exporting() and not bool(((alpha >= 0) & (alpha <= 1)).all()):
             raise UserError(f"alpha must lie between 0 (content) and 1 (style): found {alpha.tolist()}.")
         return [alpha.view(-1, 1)] * levels
-    alphas = [float(a) for a in alpha] if isinstance(alpha, Iterable) else [float(alpha)] * levels
+    try:
+        several = isinstance(alpha, Iterable) and getattr(alpha, "ndim", 1) > 0  # NumPy's numbers can be iterable, too
+        alphas = [float(a) for a in alpha] if several else [float(alpha)] * levels  # type: ignore[union-attr,arg-type]
+    except (TypeError, ValueError):
+        raise UserError(f"alpha must be a number, or one a fusion level: found {alpha!r}.") from None
     if len(alphas) != levels:
         raise UserError(
             f"alpha needs one value or {levels} (one a fusion level, shallow to deep): found {len(alphas)}."

@@ -59,18 +59,30 @@ def from_array(array: np.ndarray) -> Image.Image:
     Raises:
         UserError: another shape or type, or floats outside [0, 1] (by more than a rounding of resampling, 0.01).
     """
+    array = check_array(array)
+    if array.dtype != np.uint8:
+        array = np.rint(array * 255).astype(np.uint8)
+    return to_srgb(Image.fromarray(np.ascontiguousarray(array)))
+
+
+def check_array(array: np.ndarray) -> np.ndarray:
+    """An array that is a picture, see :func:`from_array`: uint8 as it is, floats as float32, clamped to [0, 1].
+
+    Raises:
+        UserError: as there.
+    """
     accepted = "give (H, W), (H, W, 3) or (H, W, 4) of uint8, or of floats in [0, 1]"
     found = f"an array of shape {array.shape} and type {array.dtype}"
     if array.ndim not in (2, 3) or 0 in array.shape or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         raise UserError(f"{found} is not a picture: {accepted}")
-    if np.issubdtype(array.dtype, np.floating):
-        low, high = float(array.min()), float(array.max())
-        if not (low >= -0.01 and high <= 1.01):  # written so that NaN fails too
-            raise UserError(f"{found} has values from {low:.4g} to {high:.4g}: {accepted}")
-        array = np.rint(array.astype(np.float32).clip(0, 1) * 255).astype(np.uint8)
-    if array.dtype != np.uint8:
+    if array.dtype == np.uint8:
+        return array
+    if not np.issubdtype(array.dtype, np.floating):
         raise UserError(f"{found} cannot be read as a picture: {accepted}")
-    return to_srgb(Image.fromarray(np.ascontiguousarray(array)))
+    low, high = float(array.min()), float(array.max())
+    if not (low >= -0.01 and high <= 1.01):  # written so that NaN fails too
+        raise UserError(f"{found} has values from {low:.4g} to {high:.4g}: {accepted}")
+    return array.astype(np.float32).clip(0, 1)
 
 
 def shorter_side_size(size: tuple[int, int], shorter_side: int) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from nst.errors import UserError
 from nst.image_modes import merge_alpha, on_white, split_alpha, to_srgb
 from nst.image_reading import read_image, read_reduced
 from nst.image_shapes import (
+    check_array,
     crop,
     from_array,
     limit_longer_side,
@@ -31,6 +32,8 @@ from nst.whole_file import written_whole
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "check_array",
+    "check_output",
     "crop",
     "find_images",
     "from_array",
@@ -79,6 +82,8 @@ def find_images(where: str | Path, *, recursive: bool = True, suffixes: tuple[st
     Raises:
         UserError: no such file or folder, or no picture in it.
     """
+    if str(where) == "":
+        raise UserError("the name of a picture, folder or glob is empty; give one, or leave it out")
     path = Path(where)
     if os.path.isfile(path):
         return [path]
@@ -95,6 +100,26 @@ def find_images(where: str | Path, *, recursive: bool = True, suffixes: tuple[st
     if not found:
         raise UserError(f"{nothing} ({len(files)} other files); give files named {' '.join(suffixes)}")
     return found
+
+
+def check_output(path: str | Path, quality: int = 95) -> str:
+    """Refuse what :func:`write_image` would refuse whatever the picture: to be called before the work.
+
+    Returns:
+        The format that the suffix names, as Pillow calls it.
+
+    Raises:
+        UserError: an unknown suffix, a quality out of range, or a folder in the way.
+    """
+    path = Path(path)
+    name = _FORMATS.get(path.suffix.lower())
+    if name is None:
+        raise UserError(f"cannot write {path}: unknown suffix {path.suffix!r}; use one of {' '.join(IMAGE_SUFFIXES)}")
+    if not (isinstance(quality, int) and 1 <= quality <= 100):
+        raise UserError(f"cannot write {path} with quality={quality}: give a whole number from 1 to 100")
+    if os.path.isdir(path):
+        raise UserError(f"cannot write {path}: a folder of that name is in the way; choose another name")
+    return name
 
 
 def write_image(image: Image.Image, path: str | Path, *, quality: int = 95) -> Path:
@@ -117,14 +142,7 @@ def write_image(image: Image.Image, path: str | Path, *, quality: int = 95) -> P
         UserError: an unknown suffix, a quality out of range, a folder in the way, no permission, a full disk, or a
             picture larger than the format allows.
     """
-    path = Path(path)
-    name = _FORMATS.get(path.suffix.lower())
-    if name is None:
-        raise UserError(f"cannot write {path}: unknown suffix {path.suffix!r}; use one of {' '.join(IMAGE_SUFFIXES)}")
-    if not 1 <= quality <= 100:
-        raise UserError(f"cannot write {path} with quality={quality}: give a whole number from 1 to 100")
-    if os.path.isdir(path):
-        raise UserError(f"cannot write {path}: a folder of that name is in the way; choose another name")
+    path, name = Path(path), check_output(path, quality)
     picture = to_srgb(image)
     if name in _WITHOUT_ALPHA:
         picture = on_white(picture)

@@ -17,9 +17,9 @@ from PIL import Image
 from nst.color import match_colors
 from nst.errors import UserError
 from nst.images import limit_longer_side, read_image
-from nst.pictures import to_batch
+from nst.pictures import style_picture, to_batch
 from nst.style_code import StyleCode
-from nst.stylizer import Stylizer, style_picture
+from nst.stylizer import Stylizer
 
 BRUSHES = {"red": (226, 61, 40), "blue": (30, 100, 220), "yellow": (250, 200, 20)}  # one a style, RGB
 STYLES = len(BRUSHES)
@@ -77,7 +77,10 @@ class PictureFile:
 
     @classmethod
     def at(cls, path: str | Path) -> PictureFile:
-        return cls(hashlib.sha256(Path(path).read_bytes()).digest(), Path(path))
+        try:
+            return cls(hashlib.sha256(Path(path).read_bytes()).digest(), Path(path))
+        except OSError:  # the page deletes what visitors gave after a while
+            raise UserError(f"{Path(path).name} is no longer here: give it again.") from None
 
 
 class Painter:
@@ -150,7 +153,7 @@ class Painter:
         image = read_image(file.path, max_pixels=self.max_pixels)
         return image if self.max_size is None else limit_longer_side(image, self.max_size)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _encode(self, file: PictureFile, style_size: int, model: str, recolored_like: PictureFile | None) -> StyleCode:
         image = read_image(file.path, max_pixels=self.max_pixels)
         recolor = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,10 +17,13 @@ from nst.errors import UserError
 
 Picture = Image.Image | str | Path | np.ndarray | Tensor
 MINIMUM_CONTENT_SIDE = 2  # pixels; what is smaller has nothing to paint
+MINIMUM_STYLE_SIDE = 16  # below it VGG-19's deepest layers have a single position and no deviation
 Restore = Callable[[Tensor], "Image.Image | np.ndarray | Tensor"]
 
 
-def to_batch(picture: Picture, name: str, max_pixels: int | None = None) -> tuple[Tensor, Restore]:
+def to_batch(
+    picture: Picture, name: str, max_pixels: int | None = None, first_frame: bool = False
+) -> tuple[Tensor, Restore]:
     """A picture as ``(B, 3, H, W)`` RGB, and a function that turns a result into the same kind.
 
     A path gives a PIL picture. Transparency is put back: PIL pictures and arrays keep their matte.
@@ -27,7 +31,7 @@ def to_batch(picture: Picture, name: str, max_pixels: int | None = None) -> tupl
     Args:
         picture: PIL picture, path, ``(H, W[, C])`` array (uint8, or float in [0, 1]) or ``(B, 3, H, W)`` tensor in [0, 1].
         name: what to call it in an error.
-        max_pixels: see :func:`nst.images.read_image`.
+        max_pixels, first_frame: of a path, see :func:`nst.images.read_image`.
 
     Returns:
         uint8 where that loses nothing (an eighth of the memory of what follows), else float32 in [0, 1].
@@ -36,36 +40,74 @@ def to_batch(picture: Picture, name: str, max_pixels: int | None = None) -> tupl
         UserError: it cannot be read or has a shape or range that is not a picture's.
     """
     if isinstance(picture, Tensor):
-        return _checked(picture, name), lambda batch: batch.to(picture.device, picture.dtype)
+        return _checked(picture, name), lambda batch: batch.to(picture.device, picture.dtype).contiguous()
     if isinstance(picture, np.ndarray):
-        dtype = picture.dtype
-        batch, restore_image = _from_image(images.from_array(picture))
-
-        def restore_array(result: Tensor) -> np.ndarray:
-            values = np.asarray(restore_image(result))
-            return values if dtype == np.uint8 else (values / 255).astype(dtype)
-
-        return batch, restore_array
-    if isinstance(picture, Image.Image):
-        return _from_image(images.to_srgb(picture))
-    return _from_image(images.read_image(picture, max_pixels=max_pixels))
+        return _from_array(picture)
+    return _from_image(_image(picture, name, max_pixels, first_frame))
 
 
-def to_mask(mask: Picture, size: tuple[int, int]) -> Tensor:
-    """A soft mask as ``(1, 1, H, W)`` float32 in [0, 1], scaled to ``size``; of a colour picture, its red channel.
+def to_mask(mask: Picture, size: tuple[int, int], max_pixels: int | None = None, first_frame: bool = False) -> Tensor:
+    """A soft mask as ``(1, 1, H, W)`` float32 in [0, 1], scaled to ``size``; of a colour picture, its red channel on black.
 
     Args:
-        mask: as for :func:`to_batch`, or a ``(H, W)`` or ``(1, 1, H, W)`` tensor.
+        mask: as for :func:`to_batch`, or a ``(H, W)`` or ``(1, 1, H, W)`` tensor; arrays and tensors may be boolean.
         size: (H, W).
+        max_pixels, first_frame: of a path, see :func:`nst.images.read_image`.
+
+    Raises:
+        UserError: it cannot be read, or is no mask.
     """
+    if isinstance(mask, np.ndarray) and mask.dtype == np.bool_:
+        mask = mask.astype(np.float32)
     if isinstance(mask, Tensor):
-        if tuple(mask.shape[:-2]) not in ((), (1,), (1, 1), (1, 3)):
-            raise UserError(f"a mask tensor must be (H, W) or (1, 1, H, W): found {tuple(mask.shape)}.")
-        mask = mask.expand(1, 3, *mask.shape[-2:])
-    values = as_float(to_batch(mask, "mask")[0][:1, :1])
+        if tuple(mask.shape[:-2]) not in ((), (1,), (1, 1), (1, 3)) or not (
+            mask.is_floating_point() or mask.dtype == torch.bool
+        ):
+            raise UserError(
+                f"a mask tensor must be (H, W) or (1, 1, H, W), float in [0, 1] or bool: found {tuple(mask.shape)} {mask.dtype}."
+            )
+        values = _checked(mask.float().expand(1, 3, *mask.shape[-2:]), "mask")[:, :1]
+    else:
+        image = (
+            images.from_array(mask) if isinstance(mask, np.ndarray) else _image(mask, "mask", max_pixels, first_frame)
+        )
+        colors, matte = images.split_alpha(image)
+        values = torch.from_numpy(np.array(colors.getchannel(0))).float()[None, None] / 255
+        if matte is not None:
+            values = values * torch.from_numpy(np.array(matte)).float() / 255
     if values.shape[2:] != size:
         values = F.interpolate(values, size=size, mode="bilinear", antialias=True)
     return values.clamp(0, 1)
+
+
+def style_picture(
+    style: Picture,
+    style_size: int | None,
+    recolor: Callable[[Tensor], Tensor] | None = None,
+    max_pixels: int | None = None,
+    first_frame: bool = False,
+) -> Tensor:
+    """A style as networks see it: ``(1, 3, H, W)`` float32 in [0, 1], scaled down to ``style_size``, then recoloured."""
+    if style_size is not None and style_size < MINIMUM_STYLE_SIDE:
+        raise UserError(f"style_size must be at least {MINIMUM_STYLE_SIDE} pixels: found {style_size}.")
+    batch, _ = to_batch(style, "style", max_pixels, first_frame)
+    require_side(batch, MINIMUM_STYLE_SIDE, "style")
+    if style_size is not None and min(batch.shape[2:]) > style_size:
+        batch = resize(batch, style_size / min(batch.shape[2:]))
+    batch = as_float(batch)
+    return batch if recolor is None else recolor(batch)
+
+
+def require_side(batch: Tensor, minimum: int, name: str) -> None:
+    """Refuse ``(B, 3, H, W)`` pictures with a side below ``minimum`` pixels."""
+    height, width = batch.shape[2:]
+    if min(height, width) < minimum:
+        raise UserError(f"{name} picture is {width}×{height}: both sides must have at least {minimum} pixels.")
+
+
+def as_list(given: Any) -> list[Any]:
+    """One picture, style or mask, or several, as a list."""
+    return list(given) if isinstance(given, list | tuple) else [given]
 
 
 def as_float(batch: Tensor) -> Tensor:
@@ -103,6 +145,15 @@ def to_size(batch: Tensor, size: int | None, max_size: int | None) -> Tensor:
     return batch
 
 
+def _image(picture: Image.Image | str | Path, name: str, max_pixels: int | None, first_frame: bool) -> Image.Image:
+    if not isinstance(picture, Image.Image):
+        return images.read_image(picture, max_pixels=max_pixels, first_frame=first_frame)
+    try:
+        return images.to_srgb(picture)
+    except Exception as error:  # Pillow decodes when pixels are asked for, and its decoders raise nearly anything
+        raise UserError(f"the {name} picture is damaged or cut off ({error}): give another.") from error
+
+
 def _from_image(image: Image.Image) -> tuple[Tensor, Callable[[Tensor], Image.Image]]:
     rgb, matte = images.split_alpha(image)
     # (The batch first: its stride has to be a picture's for torch to see that this is channels-last.)
@@ -110,6 +161,20 @@ def _from_image(image: Image.Image) -> tuple[Tensor, Callable[[Tensor], Image.Im
 
     def restore(result: Tensor) -> Image.Image:
         return images.merge_alpha(images.from_array(result[0].permute(1, 2, 0).contiguous().numpy()), matte)
+
+    return pixels, restore
+
+
+def _from_array(array: np.ndarray) -> tuple[Tensor, Callable[[Tensor], np.ndarray]]:
+    values = torch.from_numpy(np.array(images.check_array(array)))[None]
+    values = values.unsqueeze(3).expand(-1, -1, -1, 3) if values.ndim == 3 else values
+    pixels, matte = values[..., :3].permute(0, 3, 1, 2), values[..., 3:].permute(0, 3, 1, 2)
+
+    def restore(result: Tensor) -> np.ndarray:
+        if matte.shape[1]:
+            scaled = F.interpolate(matte, size=(result.shape[2], result.shape[3]), mode="bilinear")
+            result = torch.cat([result, scaled], dim=1)
+        return result[0].permute(1, 2, 0).contiguous().numpy().astype(array.dtype, copy=False)
 
     return pixels, restore
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -99,6 +100,12 @@ def matched_regions(
     return [
         Region(one[0] if len(one) == 1 else StyleCode.mix(one), region) for one, region in zip(found, soft, strict=True)
     ]
+
+
+def share_overlaps(masks: Sequence[Tensor]) -> list[Tensor]:
+    """``(1, 1, H, W)`` masks in [0, 1] of ``masks=``; where they sum to more than 1, each takes its share of 1."""
+    total = torch.stack(list(masks)).sum(dim=0).clamp_min(1)
+    return [mask / total for mask in masks]
 
 
 def soft_masks(labels: Tensor, count: int, size: tuple[int, int]) -> list[Tensor]:

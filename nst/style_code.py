@@ -20,7 +20,7 @@ from nst.statistics import Statistics
 FORMAT = "nst-style-code-1"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StyleCode:
     """Mean and standard deviation of a style picture's features at each layer, for a batch of B styles.
 
@@ -44,12 +44,31 @@ class StyleCode:
     @overload
     def __getitem__(self, which: str) -> Statistics: ...
     @overload
-    def __getitem__(self, which: slice | Tensor) -> StyleCode: ...
-    def __getitem__(self, which: str | slice | Tensor) -> Statistics | StyleCode:
-        """Statistics of a layer, or the code of some of the styles."""
+    def __getitem__(self, which: int | slice | Tensor) -> StyleCode: ...
+    def __getitem__(self, which: str | int | slice | Tensor) -> Statistics | StyleCode:
+        """Statistics of a layer, or the code of one or some of the styles, a batch as well."""
         if isinstance(which, str):
             return self.statistics[self.layers.index(which)]
+        if isinstance(which, int):
+            index = range(len(self))[which]  # an IndexError past the end, which ends a loop over the styles
+            which = slice(index, index + 1)
         return self._each(lambda tensor: tensor[which])
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the numbers, and what they are of, are the same; on whatever device."""
+        if not isinstance(other, StyleCode):
+            return NotImplemented
+        if (self.layers, self.encoder, len(self)) != (other.layers, other.encoder, len(other)):
+            return False
+        mine, others = self._tensors(), other._tensors()
+        return len(mine) == len(others) and all(
+            torch.equal(a.cpu(), b.cpu()) for a, b in zip(mine, others, strict=True)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # as of lists: equal codes may be different objects
+
+    def _tensors(self) -> list[Tensor]:
+        return [tensor for one in (*self.statistics, *([] if self.colors is None else [self.colors])) for tensor in one]
 
     @staticmethod
     def mix(codes: Sequence[StyleCode], weights: Sequence[float] | None = None) -> StyleCode:
@@ -59,7 +78,10 @@ class StyleCode:
             UserError: no code, another number of weights, weights that are negative or all zero, or codes of
                 different encoders, layers or numbers of styles.
         """
-        weights = [1.0] * len(codes) if weights is None else list(weights)
+        try:
+            weights = [1.0] * len(codes) if weights is None else [float(weight) for weight in weights]
+        except (TypeError, ValueError):
+            raise UserError(f"mix weights must be a list of numbers, one a style: found {weights!r}.") from None
         if not codes or len(weights) != len(codes):
             raise UserError(f"mix needs one weight a style: found {len(codes)} styles and {len(weights)} weights.")
         if not (min(weights) >= 0 and 0 < sum(weights) < math.inf):  # written so that NaN fails too

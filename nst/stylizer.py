@@ -12,14 +12,24 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from nst.base_network import MINIMUM_STYLE_SIDE, BaseNetwork, Region
+from nst.base_network import BaseNetwork, Region
 from nst.checkpoints import load_model
 from nst.color import check_preserve_color, keep_content_chroma, match_colors
 from nst.devices import choose_device, choose_dtype
 from nst.errors import UserError
 from nst.fusion import Alpha, alpha_per_level
-from nst.pictures import MINIMUM_CONTENT_SIDE, Picture, as_float, resize, to_batch, to_mask, to_size
-from nst.region_styles import Mask, check_mask, matched_regions
+from nst.pictures import (
+    MINIMUM_CONTENT_SIDE,
+    Picture,
+    as_float,
+    as_list,
+    require_side,
+    style_picture,
+    to_batch,
+    to_mask,
+    to_size,
+)
+from nst.region_styles import Mask, check_mask, matched_regions, share_overlaps
 from nst.style_code import StyleCode
 from nst.tiling import Tile, render, tile_side
 
@@ -42,6 +52,7 @@ class Options(TypedDict, total=False):
     preserve_color: str
     tile: Tile
     max_pixels: int | None
+    first_frame: bool
 
 
 class Stylizer:
@@ -51,7 +62,7 @@ class Stylizer:
     >>> stylizer("photo.jpg", "painting.jpg").save("out.png")    # doctest: +SKIP
 
     Args:
-        network: a trained network.
+        network: a trained network; it is moved to the device and set to evaluation mode.
         device: where it runs; by default a GPU where there is one.
         precision: ``float32``, ``bfloat16``, or ``auto``: bfloat16 where the processor computes in it, else float32.
 
@@ -62,7 +73,7 @@ class Stylizer:
     def __init__(self, network: BaseNetwork, device: str | torch.device | None = None, precision: str = "auto") -> None:
         self.device = choose_device(device)
         self.dtype = choose_dtype(precision, self.device)
-        self.network = network.eval().requires_grad_(False).to(self.device).to(memory_format=torch.channels_last)
+        self.network = network.eval().to(self.device).to(memory_format=torch.channels_last)
 
     @classmethod
     def from_pretrained(cls, source: str | Path = "vgg19", revision: str | None = None, **options: Any) -> Stylizer:
@@ -97,9 +108,14 @@ class Stylizer:
 
         return push_to_hub(self.network, repo_id, **options)
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference_mode: results may go on into somebody's training
     def encode_style(
-        self, style: Style | Sequence[Style], weights: Sequence[float] | None = None, style_size: int | None = 512
+        self,
+        style: Style | Sequence[Style],
+        weights: Sequence[float] | None = None,
+        style_size: int | None = 512,
+        max_pixels: int | None = None,
+        first_frame: bool = False,
     ) -> StyleCode:
         """What a style is to the network: computed once, it can be reused, mixed and saved.
 
@@ -107,27 +123,25 @@ class Stylizer:
             style: a picture, a StyleCode, the path of either, or several of these.
             weights: of several styles; equal by default, normalised to sum to 1.
             style_size: style pictures whose shorter side is larger are scaled down to it; ``None`` keeps them.
+            max_pixels, first_frame: of files, as for :func:`nst.images.read_image`.
 
         Raises:
             UserError: a style that cannot be read, is too small or belongs to another model.
         """
-        codes = [self._encode_one(one, style_size) for one in _as_list(style)]
+        read = partial(style_picture, style_size=style_size, max_pixels=max_pixels, first_frame=first_frame)
+        codes = [self._encode_one(one, read) for one in as_list(style)]
         if len(codes) == 1 and weights is None:
             return codes[0]
         return StyleCode.mix(codes, weights)
 
-    def _encode_one(
-        self, style: Style, style_size: int | None, recolor: Callable[[Tensor], Tensor] | None = None
-    ) -> StyleCode:
-        if isinstance(style, str | Path) and str(style).endswith(".safetensors"):
-            style = StyleCode.load(style)
-        if isinstance(style, StyleCode):
-            if recolor is not None:
-                raise UserError("preserve_color=histogram changes the style picture: give a picture, not a style code.")
-            self.network.require_own(style)
-            return style.to(self.device)
-        with self.autocast():
-            return self.network.encode_style(self._place(style_picture(style, style_size, recolor)))
+    def _encode_one(self, style: Style, read: Callable[[Style], Tensor], recolored: bool = False) -> StyleCode:
+        if not _is_code(style):
+            return self._encode_region(read(style), None)
+        if recolored:
+            raise UserError("preserve_color=histogram changes the style picture: give a picture, not a style code.")
+        code = style if isinstance(style, StyleCode) else StyleCode.load(style)  # type: ignore[arg-type]
+        self.network.require_own(code)
+        return code.to(self.device)
 
     @overload
     def __call__(
@@ -141,7 +155,7 @@ class Stylizer:
     def __call__(
         self, content: Values, style: Style | Sequence[Style], alpha: Alpha = 1.0, **options: Unpack[Options]
     ) -> Values: ...
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference_mode: results may go on into somebody's training
     def __call__(
         self,
         content: Picture,
@@ -157,6 +171,7 @@ class Stylizer:
         preserve_color: str = "none",
         tile: Tile = "auto",
         max_pixels: int | None = None,
+        first_frame: bool = False,
     ) -> Any:
         """Paint ``content`` in the manner of ``style``.
 
@@ -178,7 +193,8 @@ class Stylizer:
                 content's colour mean and covariance first).
             tile: ``auto`` cuts large pictures, ``off`` never does, a number is the side of the tiles. The result is the
                 same, the memory is bounded.
-            max_pixels: how large a content file may be, in pixels, beyond Pillow's guard.
+            max_pixels: how large a picture file may be, in pixels, instead of Pillow's guard.
+            first_frame: take the first frame of animated picture files instead of refusing them.
 
         Returns:
             The same kind as ``content`` (a path gives a PIL picture), the content's size unless ``size`` or ``max_size``
@@ -191,8 +207,8 @@ class Stylizer:
         alpha = _placed(alpha, self.device)
         alpha_per_level(alpha, self.network.levels)
         tile_side(tile, 1, 1)
-        batch, restore = to_batch(content, "content", max_pixels)
-        _require_side(batch, MINIMUM_CONTENT_SIDE, "content")
+        batch, restore = to_batch(content, "content", max_pixels, first_frame)
+        require_side(batch, MINIMUM_CONTENT_SIDE, "content")
         _require_one_each("alphas", alpha.numel() if isinstance(alpha, Tensor) else 1, batch)
         if preserve_color == "histogram" and len(batch) > 1:
             raise UserError(
@@ -201,14 +217,19 @@ class Stylizer:
             )
         batch = to_size(batch, size, max_size)
         recolor = partial(match_colors, content=batch) if preserve_color == "histogram" else None
+        read = partial(
+            style_picture, style_size=style_size, recolor=recolor, max_pixels=max_pixels, first_frame=first_frame
+        )
         if mask is None:
-            codes = [self._encode_one(one, style_size, recolor) for one in _as_list(style)]
+            codes = [self._encode_one(one, read, recolored=recolor is not None) for one in as_list(style)]
             regions = self.regions(codes, weights, masks, batch)
         else:
             if weights is not None or masks is not None:
                 raise UserError("mask says what goes where by itself: give neither weights nor masks with it.")
-            check_mask(mask, len(_as_list(style)))
-            pictures = [style_picture(one, style_size, recolor) for one in _as_list(style)]
+            check_mask(mask, len(as_list(style)))
+            if any(map(_is_code, as_list(style))):
+                raise UserError("mask looks at regions of the style picture: give a picture, not a style code.")
+            pictures = [read(one) for one in as_list(style)]
             regions = matched_regions(as_float(batch), pictures, mask, self._encode_region)
         output = render(self.network, batch, regions, alpha, tile, self.autocast)
         if preserve_color == "luminance":
@@ -236,12 +257,12 @@ class Stylizer:
             _require_one_each("styles", len(code), batch)
         if masks is None:
             return [Region(codes[0] if len(codes) == 1 and weights is None else StyleCode.mix(codes, weights))]
+        masks = as_list(masks)
         if weights is not None or len(masks) != len(codes):
             found = f"{len(masks)} masks for {len(codes)} styles" + (", and weights" if weights is not None else "")
             raise UserError(f"masks need one a style and no weights: found {found}.")
         soft = [to_mask(mask, (batch.shape[2], batch.shape[3])).to(batch.device) for mask in masks]
-        total = torch.stack(soft).sum(dim=0).clamp_min(1)
-        return [Region(code, mask / total) for code, mask in zip(codes, soft, strict=True)]
+        return [Region(code, mask) for code, mask in zip(codes, share_overlaps(soft), strict=True)]
 
     def _encode_region(self, picture: Tensor, mask: Tensor | None) -> StyleCode:
         with self.autocast():
@@ -255,28 +276,8 @@ class Stylizer:
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
 
-def _as_list(style: Style | Sequence[Style]) -> list[Style]:
-    return list(style) if isinstance(style, list | tuple) else [style]  # type: ignore[list-item]
-
-
-def style_picture(style: Style, style_size: int | None, recolor: Callable[[Tensor], Tensor] | None) -> Tensor:
-    """A style as networks see it: ``(1, 3, H, W)`` float32 in [0, 1], scaled down to ``style_size``, then recoloured."""
-    if isinstance(style, StyleCode) or (isinstance(style, str | Path) and str(style).endswith(".safetensors")):
-        raise UserError("mask looks at regions of the style picture: give a picture, not a style code.")
-    if style_size is not None and style_size < MINIMUM_STYLE_SIDE:
-        raise UserError(f"style_size must be at least {MINIMUM_STYLE_SIDE} pixels: found {style_size}.")
-    batch, _ = to_batch(style, "style")
-    _require_side(batch, MINIMUM_STYLE_SIDE, "style")
-    if style_size is not None and min(batch.shape[2:]) > style_size:
-        batch = resize(batch, style_size / min(batch.shape[2:]))
-    batch = as_float(batch)
-    return batch if recolor is None else recolor(batch)
-
-
-def _require_side(batch: Tensor, minimum: int, name: str) -> None:
-    height, width = batch.shape[2:]
-    if min(height, width) < minimum:
-        raise UserError(f"{name} picture is {width}×{height}: both sides must have at least {minimum} pixels.")
+def _is_code(style: Style) -> bool:
+    return isinstance(style, StyleCode) or (isinstance(style, str | Path) and str(style).endswith(".safetensors"))
 
 
 def _require_one_each(name: str, count: int, batch: Tensor) -> None:

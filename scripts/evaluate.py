@@ -1,5 +1,7 @@
 """Measure models on pairs of pictures: see configs/inference/evaluate.yaml for every key."""
 
+import sys
+
 import hydra
 from omegaconf import DictConfig
 
@@ -11,7 +13,7 @@ from nst.cli import entry_point, one_line_errors
 def main(cfg: DictConfig) -> None:
     from nst.evaluation import evaluate  # late: `--help` and config errors need no torch
 
-    evaluate(cfg)
+    sys.exit(1 if evaluate(cfg).failed else 0)
 
 
 if __name__ == "__main__":

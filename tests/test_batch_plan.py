@@ -37,7 +37,7 @@ def test_earlier_results_are_no_content(write_pictures: Write, tmp_path: Path) -
 def test_a_content_picture_is_never_written_over(write_pictures: Write, tmp_path: Path) -> None:
     write_pictures("a.png", "b.jpg")
     with pytest.raises(UserError, match=r"a\.png is a content picture"):
-        plan(tmp_path, STYLES, None, tmp_path)
+        plan(f"{tmp_path}/*", STYLES, None, tmp_path)
 
 
 def test_one_output_for_several_pictures_is_refused(write_pictures: Write, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_no_two_pictures_of_a_grid_share_a_file(write_pictures: Write, tmp_path:
     styles = ["s/a/b.jpg", "s/b.jpg", "s/c_b.jpg", "s/b.png", "s/c/b.jpg"]
     made = [job.output for job in plan(tmp_path / "in", styles, None, "out", "grid", [0.5, 1.0])]
     assert len(made) == len(set(made)) == 5 * 5 * 2
-    with pytest.raises(UserError, match="rename a style"):
+    with pytest.raises(UserError, match="give no alpha twice"):
         plan(tmp_path / "in", [*styles, "s/a-b.jpg"], None, "out", "grid")
     with pytest.raises(UserError, match="given twice"):
         plan(tmp_path / "in", ["s/a.jpg", "s/a.jpg"], None, "out", "grid")
@@ -115,3 +115,31 @@ def test_an_unknown_pairing_is_refused(write_pictures: Write, tmp_path: Path) ->
     write_pictures("a.png")
     with pytest.raises(UserError, match="mix, zip, grid"):
         plan(tmp_path, STYLES, None, "out", "pairs")
+
+
+def test_no_two_pictures_share_an_output(write_pictures: Write, tmp_path: Path) -> None:
+    write_pictures("in/a.jpg", "in/a.png", "in/a.jpg.png")
+    with pytest.raises(UserError, match=r"two pictures would be .*a\.jpg\.png"):
+        plan(tmp_path / "in", STYLES, None, tmp_path / "out")
+
+
+def test_an_output_that_is_the_content_is_refused(write_pictures: Write, tmp_path: Path) -> None:
+    (path,) = write_pictures("a.png")
+    with pytest.raises(UserError, match=r"a\.png is a content picture"):
+        plan(path, STYLES, str(path), "out")
+
+
+def test_results_in_the_content_folder_itself_would_be_contents_of_the_next_run(
+    write_pictures: Write, tmp_path: Path
+) -> None:
+    write_pictures("a.jpg", "b.jpg")
+    with pytest.raises(UserError, match="is the content folder"):
+        plan(tmp_path, STYLES, None, tmp_path)
+
+
+def test_a_suffix_that_names_no_format_is_refused_before_anything_is_painted(
+    write_pictures: Write, tmp_path: Path
+) -> None:
+    (path,) = write_pictures("a.png")
+    with pytest.raises(UserError, match="unknown suffix '.xyz'"):
+        plan(path, STYLES, "out.xyz", "out")

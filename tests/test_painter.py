@@ -184,3 +184,9 @@ def test_mistakes_are_one_line_without_a_folder_of_the_server(
         assert str(caught.value).startswith(message)
         assert str(tmp_path) not in str(caught.value) and "\n" not in str(caught.value)
     assert painter.paint(Order(photo, (one, None, None))).picture.size == (40, 32)  # and goes on
+
+
+def test_a_picture_that_was_deleted_meanwhile_is_asked_for_again(painter: Painter, pictures: list[str]) -> None:
+    Path(pictures[0]).unlink()
+    with pytest.raises(UserError, match=f"^{Path(pictures[0]).name} is no longer here"):
+        painter.paint(Order(pictures[0], [pictures[1], None, None]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 ROOT = Path(__file__).parent.parent
+Write = Callable[..., list[Path]]
 
 
 def run(script: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -69,6 +71,7 @@ def bad_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["content={bad}/truncated.jpg"], "truncated.jpg"),
         (["content={bad}/empty"], "empty"),
         (["content="], "content= is empty"),
+        (["style="], "style= is empty"),
         (["content={bad}/dot.png"], "1×1"),
         (["style={bad}/dot.png"], "1×1"),
         (["style={bad}/missing.jpg"], "missing.jpg"),
@@ -82,6 +85,15 @@ def bad_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["weights=[1,2,3]"], "one weight a style"),
         (["preserve_color=purple"], "purple"),
         (["device=toaster"], "toaster"),
+        (["size=big"], "size=big: give a whole number of at least 2, or null"),
+        (["quality=92.5"], "quality=92.5: give a whole number from 1 to 100"),
+        (["alpha=null"], "alpha must be a number"),
+        (["weights=0.5"], "a list of numbers"),
+        (["ckpt=null"], "no model is named"),
+        (["content=photo (1).jpg"], """'content="photo (1).jpg"'"""),
+        (["content=a,b.jpg"], """'content="a,b.jpg"'"""),
+        (["content"], "say KEY=VALUE"),
+        (["alpa=2"], "no key 'alpa': did you mean 'alpha'?"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(
@@ -101,10 +113,35 @@ def test_no_write_permission_is_one_line_and_exit_code_2(tmp_path: Path) -> None
     assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("script", ["stylize.py", "train.py"])
-def test_a_wrong_key_exits_with_2_and_names_it(script: str, tmp_path: Path) -> None:
-    done = run(script, "alpa=2", cwd=tmp_path)
-    assert done.returncode == 2 and "alpa" in done.stderr and "Traceback" not in done.stderr
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("trainer.max_stps=3", "no key 'trainer.max_stps': did you mean 'max_steps'?"),
+        ("loss=gatsy", "Available options in 'loss': adain"),
+        ("run_name=${nothing}", "'nothing'"),
+        ("optimizer.lr=1e-3,1e-4", "-m"),
+    ],
+)
+def test_what_hydra_refuses_is_one_line_and_exit_code_2(override: str, message: str, tmp_path: Path) -> None:
+    done = run("train.py", override, cwd=tmp_path)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert message in done.stderr.strip().splitlines()[-1]
+
+
+def test_a_reader_that_goes_away_ends_a_batch_without_a_traceback(write_pictures: Write, tmp_path: Path) -> None:
+    write_pictures(*(f"in/{number}.png" for number in range(6)))
+    arguments = f"content=in output_dir=out ckpt=fast style={ROOT}/data/samples/style/cubism"
+    command = f"{sys.executable} {ROOT}/scripts/stylize.py {arguments} | head -1"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.stdout.startswith("out/0.png") and done.stderr == ""
+
+
+def test_an_evaluation_that_left_pairs_out_exits_with_1(write_pictures: Write, tmp_path: Path) -> None:
+    write_pictures("c/a.png", "s/x.png")
+    (tmp_path / "c" / "bad.png").write_text("no picture")
+    done = run("evaluate.py", "ckpt=null", "content=c", "style=s", "size=32", "output_dir=out", cwd=tmp_path)
+    assert done.returncode == 1 and "1 pairs measured, 1 failed" in done.stdout, done.stderr
+    assert done.stderr.startswith("failed: bad × x: cannot read c/bad.png") and (tmp_path / "out/results.csv").is_file()
 
 
 @pytest.mark.parametrize("sweep", [[], ["-m", "seed=1,2"]])

@@ -145,7 +145,11 @@ def test_luminance_keeps_the_photograph_s_chroma(stylizer: Stylizer, photograph:
         ({"content": Image.new("RGB", (1, 1))}, "1×1"),
         ({"style": Image.new("RGB", (9, 40))}, "9×40"),
         ({"style": Image.new("RGB", (90, 40)), "style_size": 0}, "style_size must be at least 16"),
-        ({"alpha": "0.5"}, "alpha must be a number"),
+        ({"alpha": "half"}, "alpha must be a number"),
+        ({"alpha": None}, "alpha must be a number"),
+        ({"alpha": ["a", "b", "c", "d"]}, "alpha must be a number"),
+        ({"weights": ["a"]}, "a list of numbers"),
+        ({"weights": 0.5}, "a list of numbers"),
         ({"content": torch.zeros(0, 3, 20, 20)}, "must be"),
         ({"content": torch.zeros(2, 3, 20, 20), "alpha": torch.ones(3)}, "takes 1 or 2 alphas: found 3"),
         ({"content": torch.zeros(2, 3, 20, 20), "style": torch.zeros(3, 3, 20, 20)}, "takes 1 or 2 styles: found 3"),
@@ -180,3 +184,75 @@ def test_a_style_code_of_another_encoder_is_refused(
 def test_an_unknown_precision_is_refused(stylizer: Stylizer) -> None:
     with pytest.raises(UserError, match="unknown precision"):
         Stylizer(stylizer.network, precision="float8")
+
+
+def test_arrays_come_back_as_they_were_given(stylizer: Stylizer, photograph: Image.Image, wave: StyleCode) -> None:
+    array = np.asarray(photograph)
+    opaque = np.dstack([array, np.full(array.shape[:2], 255, np.uint8)])
+    painted = stylizer(opaque, wave)
+    assert painted.shape == opaque.shape and (painted[..., 3] == 255).all()
+    painted[0] = 0  # somebody's own array, to be written into
+    floats = stylizer(array.astype(np.float32) / 255, wave)
+    assert floats.dtype == np.float32 and not np.array_equal(np.rint(floats * 255), floats * 255)  # no 8-bit steps
+    half = stylizer(opaque.astype(np.float16) / 255, wave, size=60)
+    assert half.dtype == np.float16 and half.shape == (60, 82, 4) and (half[..., 3] == 1).all()
+
+
+def test_a_painted_tensor_can_go_on_into_a_training(
+    stylizer: Stylizer, photograph: Image.Image, wave: StyleCode
+) -> None:
+    batch = torch.from_numpy(np.array(photograph)).permute(2, 0, 1)[None].float() / 255
+    painted = stylizer(batch, wave)
+    assert painted.view(1, -1).shape[1] == batch.numel()
+    weight = torch.ones(3, 1, 1, requires_grad=True)
+    (painted * weight).mean().backward()
+    assert weight.grad is not None and torch.allclose(weight.grad.sum(), painted.mean(), atol=1e-5)
+    painted.mul_(2)
+
+
+def test_a_boolean_mask_and_a_mask_with_a_matte_are_taken_as_they_look(
+    stylizer: Stylizer, photograph: Image.Image, wave: StyleCode, night: StyleCode
+) -> None:
+    left = np.zeros((110, 150), bool)
+    left[:, :75] = True
+    matte = Image.new("RGBA", (150, 110), (255, 255, 255, 0))  # white everywhere, opaque on the left alone
+    matte.paste((255, 255, 255, 255), (0, 0, 75, 110))
+    expected = stylizer(photograph, [wave, night], masks=[left.astype(np.float32), 1 - left.astype(np.float32)])
+    for mask in (left, torch.from_numpy(left), matte):
+        assert psnr(stylizer(photograph, [wave, night], masks=[mask, ~left]), expected) > 60
+
+
+def test_one_mask_needs_no_list(stylizer: Stylizer, photograph: Image.Image, wave: StyleCode, tmp_path: Path) -> None:
+    Image.new("L", (20, 20), 255).save(tmp_path / "mask.png")
+    whole = stylizer(photograph, wave, masks=str(tmp_path / "mask.png"))
+    assert psnr(whole, stylizer(photograph, wave)) > 60
+
+
+def test_files_over_the_guard_and_animations_are_read_where_one_says_so(
+    stylizer: Stylizer, photograph: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night = Image.open(NIGHT).convert("RGB").resize((64, 64))
+    night.save(tmp_path / "style.gif", save_all=True, append_images=[Image.new("RGB", (64, 64))])
+    photograph.save(tmp_path / "photograph.png")
+    with pytest.raises(UserError, match="first_frame=True"):
+        stylizer(tmp_path / "photograph.png", tmp_path / "style.gif")
+    stylizer(tmp_path / "photograph.png", tmp_path / "style.gif", first_frame=True)
+    stylizer.encode_style(tmp_path / "style.gif", first_frame=True)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    night.save(tmp_path / "style.png")
+    with pytest.raises(UserError, match="set max_pixels=4096"):
+        stylizer(photograph, tmp_path / "style.png")
+    stylizer(photograph, tmp_path / "style.png", max_pixels=4096)
+
+
+def test_an_opened_picture_that_turns_out_damaged_is_named(stylizer: Stylizer, wave: StyleCode, tmp_path: Path) -> None:
+    Image.effect_noise((64, 64), 80).save(tmp_path / "whole.png")
+    (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:900])
+    with Image.open(tmp_path / "half.png") as opened, pytest.raises(UserError, match="content picture is damaged"):
+        stylizer(opened, wave)
+
+
+def test_numpy_s_numbers_are_alphas(stylizer: Stylizer, photograph: Image.Image, wave: StyleCode) -> None:
+    expected = stylizer(photograph, wave, 0.5)
+    for alpha in (np.float64(0.5), np.array(0.5), np.full(4, 0.5)):
+        assert np.array_equal(stylizer(photograph, wave, alpha), expected)
