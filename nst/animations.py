@@ -23,7 +23,7 @@ def is_animated(path: str | Path) -> bool:
     try:
         with Image.open(path, formats=("GIF", "WEBP")) as image:
             return bool(getattr(image, "is_animated", False))
-    except OSError:
+    except Exception:  # Pillow raises nearly anything on damaged files; those who read pictures say what is wrong
         return False
 
 
@@ -40,8 +40,9 @@ def animation_frames(path: Path) -> Iterator[tuple[np.ndarray, int]]:
                 frame = np.array(on_white(to_srgb(image)))  # decodes; a WebP knows the frame's duration only then
                 duration = round(image.info.get("duration", 0))
                 yield frame, duration if duration > 10 else UNSAID_DURATION
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
-        raise UserError(f"cannot read {path}: no animation, or damaged ({error}); export it again.") from None
+    except Exception as error:  # as in is_animated
+        reason = str(error) or type(error).__name__
+        raise UserError(f"cannot read {path}: no animation, or damaged ({reason}); export it again.") from error
 
 
 def indexed(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

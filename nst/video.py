@@ -8,12 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from nst.base_network import Region
 from nst.color import check_preserve_color, keep_content_chroma
 from nst.errors import UserError
 from nst.fusion import Alpha, alpha_per_level
 from nst.optical_flow import choose_flow
-from nst.pictures import Picture, to_mask, to_size
+from nst.pictures import Picture, as_list, to_mask, to_size
 from nst.steady import SteadyPainter, check_steady
 from nst.style_code import StyleCode
 from nst.stylizer import Style, Stylizer
@@ -48,7 +50,8 @@ def stylize_video(
     """Paint a film in the manner of a style. Frames are streamed: memory does not grow with the film's length.
 
     Kept are the frames' number, times and size, the sound (its packets are copied), shape of pixels, colour range and
-    matrix. A rotation that the film asks its player for is applied to the frames.
+    matrix. A rotation that the film asks its player for is applied to the frames. Sound that cannot be carried over is left
+    out, with a warning.
 
     Finished pieces of the film are kept in the hidden folder ``.NAME.parts`` beside the output until all is done: the same
     call after an interruption goes on from there, and gives the same film.
@@ -56,7 +59,7 @@ def stylize_video(
     Args:
         content: a film, or an animated GIF or WebP.
         style, alpha, weights, masks, style_size, size, max_size, tile: see :class:`nst.stylizer.Stylizer`.
-        output: .mp4, .mov, .mkv, .webm, .gif or .webp.
+        output: .mp4, .mov, .mkv, .webm, .gif or .webp; not the content itself.
         schedule: ``linear`` goes from the first style to the last in the course of the film, instead of mixing them.
         preserve_color: ``none`` or ``luminance``.
         steady: ``flow`` averages the content's statistics over time and carries the previous frame along the optical flow,
@@ -72,16 +75,23 @@ def stylize_video(
             is not installed.
     """
     output = Path(output)
-    check_output(output)
+    check_output(output, content)
     check_steady(steady)
     check_preserve_color(preserve_color)
+    if isinstance(alpha, Tensor):
+        if alpha.numel() != 1:
+            raise UserError(
+                f"a film takes 1 alpha, or one a fusion level as a list: found a tensor of {alpha.numel()}."
+            )
+        alpha = alpha.item()
     alpha_per_level(alpha, stylizer.network.levels)
     if preserve_color == "histogram":
         raise UserError("preserve_color=histogram would follow each frame's colours: for films use luminance.")
     if not 0 <= crf <= 51:
         raise UserError(f"crf must lie between 0 (lossless) and 51: found {crf}.")
     film = read_film(content)
-    codes = [stylizer.encode_style(one, style_size=style_size) for one in _as_list(style)]
+    masks = None if masks is None else as_list(masks)
+    codes = [stylizer.encode_style(one, style_size=style_size) for one in as_list(style)]
     _check_schedule(schedule, codes, weights, masks, film)
     flow = choose_flow(stylizer.device) if steady == "flow" else None
     painter = SteadyPainter(stylizer.network, stylizer.autocast, flow, steady != "off")
@@ -146,13 +156,9 @@ def _fingerprint(
     status = film.path.stat()
     digest.update(f"{film.path.resolve()} {status.st_size} {status.st_mtime_ns} {stylizer.dtype}".encode())
     tensors = list(stylizer.network.own_state_dict().values())
-    tensors += [value for code in codes for pair in code.statistics for value in pair]
+    tensors += [value for code in codes for pair in (*code.statistics, code.colors or ()) for value in pair]
     for tensor in tensors:
         digest.update(tensor.detach().float().cpu().numpy().tobytes())
     for mask in masks or ():
         digest.update(to_mask(mask, (film.height, film.width)).cpu().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _as_list(style: Any) -> list[Any]:
-    return list(style) if isinstance(style, list | tuple) else [style]

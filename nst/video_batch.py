@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nst.animations import is_animated
+from nst.errors import UserError
 from nst.stylizer import Stylizer
 from nst.video import stylize_video
 from nst.video_reading import FILM_SUFFIXES
@@ -36,9 +37,11 @@ def stylize_film(cfg: DictConfig, content: str, styles: Sequence[str]) -> Path:
     Raises:
         UserError: see :func:`nst.video.stylize_video`.
     """
+    from nst.batch import is_out_of_memory  # late: it imports this module
+
     suffix = Path(content).suffix.lower()
     output = Path(cfg.output or Path(cfg.output_dir, "stylized" + (suffix if suffix in FORMATS else ".mp4")))
-    check_output(output)  # before the model is loaded
+    check_output(output, content)  # before the model is loaded
     stylizer = Stylizer.from_checkpoint(cfg.ckpt, device=cfg.device, precision=cfg.precision)
     names = [
         "weights",
@@ -64,7 +67,12 @@ def stylize_film(cfg: DictConfig, content: str, styles: Sequence[str]) -> Path:
             frames = done
             bar.update(task, completed=done, total=total)
 
-        stylize_video(stylizer, content, list(styles), output, settings["alpha"], **options, progress=progress)
+        try:
+            stylize_video(stylizer, content, list(styles), output, settings["alpha"], **options, progress=progress)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise UserError("not enough memory: set a smaller tile (tile=512) or max_size.") from error
+            raise
     seconds = time.perf_counter() - start
     print(f"{output}  {frames} frames  {seconds:.1f} s  {frames / seconds:.1f} frames/s", flush=True)
     return output

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from nst.errors import UserError
 from nst.steady import SteadyPainter
-from nst.video_writing import Encoding, Piece, join
+from nst.video_writing import Encoding, Piece, join, telling
 from nst.whole_file import written_whole
 
 PIECE_FRAMES = 100  # what an interruption costs at most
@@ -45,7 +44,7 @@ class FilmInTheMaking:
         self._pieces: list[Path] = []
         self._piece: Piece | None = None
         note = self.folder / "job"
-        with self._telling():
+        with telling(self.encoding.output):
             if not note.is_file() or note.read_text() != job:
                 shutil.rmtree(self.folder, ignore_errors=True)
                 self.folder.mkdir(parents=True)
@@ -64,7 +63,8 @@ class FilmInTheMaking:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._piece is not None:  # unfinished
-            self._piece.close()
+            with suppress(UserError), telling(self.encoding.output):  # what cannot be written was said before
+                self._piece.close()
 
     def write(self, picture: Tensor, time: int, duration: int) -> None:
         """Append a ``(1, 3, H, W)`` uint8 RGB picture; times are in the film's time base.
@@ -72,7 +72,7 @@ class FilmInTheMaking:
         Raises:
             UserError: the disk is full, or the like.
         """
-        with self._telling():
+        with telling(self.encoding.output):
             if self._piece is None:
                 self._piece = Piece(self._next(), self.encoding)
             self._piece.write(picture, time, duration)
@@ -86,7 +86,7 @@ class FilmInTheMaking:
         Raises:
             UserError: there are no frames, or the file cannot be written.
         """
-        with self._telling():
+        with telling(self.encoding.output):
             if self._piece is not None:
                 self._finish_piece()
         if not self._pieces:
@@ -106,11 +106,3 @@ class FilmInTheMaking:
         with written_whole(piece.path.with_suffix(".safetensors")) as partial:
             save_file(self.painter.state(), partial, {"done": str(self.done), "end": str(self._end)})
         self._pieces.append(piece.path)
-
-    @contextmanager
-    def _telling(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            reason = error.strerror or error
-            raise UserError(f"cannot write {self.encoding.output}: {reason}; check the folder and the disk.") from error

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +22,7 @@ from nst.errors import UserError
 FILM_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm")
 UNSPECIFIED = 2  # "unknown" in the three tables of colour properties of ITU-T H.273
 FULL_RANGE = 2  # of AVColorRange: 8-bit values use 0 to 255
+RESTART = Fraction(1, 10)  # seconds that a clock is set back by, from which on it has started again
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def read_film(path: str | Path) -> Film:
         return Film(path, width, height, Fraction(1, 1000), rate, duration, Fraction(1), Colors())
     with open_film(path) as container:
         stream = container.streams.video[0]
-        first = next(_decoded(container, path), None)
+        first = next(_decoded(container), None)
         if first is None:
             raise UserError(f"cannot read {path}: none of its frames can be decoded; fetch or export it again.")
         context = stream.codec_context
@@ -125,13 +128,13 @@ def read_frames(film: Film) -> Iterator[Frame]:
     with open_film(film.path) as container:
         container.streams.video[0].thread_type = "AUTO"
         previous = None
-        for decoded in _decoded(container, film.path):
+        for decoded in _decoded(container):
             time = decoded.pts
             if time is None:  # raw streams have no times
                 time = 0 if previous is None else previous + usual
             if previous is not None and time <= previous:
                 continue  # a damaged file's: times must rise
-            yield Frame(_batch(_upright(decoded)), time, decoded.duration or usual)
+            yield Frame(_batch(_upright(decoded, film)), time, decoded.duration or usual)
             previous = time
 
 
@@ -149,30 +152,56 @@ def open_film(path: Path) -> Any:
     except av.error.FFmpegError as error:
         raise UserError(f"cannot read {path}: no film ({error.strerror}); fetch or export it again.") from None
     if not container.streams.video:
+        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         container.close()
-        raise UserError(f"cannot read {path}: it has no pictures, only {_kinds(container)}; give a film.")
+        raise UserError(f"cannot read {path}: it has no pictures, only {kinds}; give a film.")
     return container
 
 
-def _kinds(container: Any) -> str:
-    return ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-
-
-def _decoded(container: Any, path: Path) -> Iterator[Any]:
-    """Frames as ``av`` has them; packets that cannot be decoded are passed over."""
+def read_packets(container: Any) -> Iterator[Any]:
+    """Packets of a film's pictures and of all its sound, as far as it can be read, on a clock that does not start again."""
     av = require_extra("av")
-    packets = container.demux(container.streams.video[0])
-    while True:
-        try:
-            packet = next(packets, None)
-            if packet is None:
-                return
-            frames = packet.decode()
-        except av.error.EOFError:
-            return
-        except av.error.FFmpegError:
-            continue
-        yield from frames
+    packets = container.demux(container.streams.video[0], *container.streams.audio)
+    may_restart = container.format.flags & av.format.Flags.ts_discont.value
+    with suppress(av.error.FFmpegError):
+        yield from _on_one_clock(packets) if may_restart else packets
+
+
+def _on_one_clock(packets: Iterator[Any]) -> Iterator[Any]:
+    """Recordings that were put one behind the other (``cat a.ts b.ts``) each start their clock again: it is moved on to
+    where the part before ended, by as much for the sound as for the pictures, so that they stay together."""
+    starts: list[Fraction] = []  # by what each further part is moved on; its first stream decides
+    parts: Counter[int] = Counter()  # which one a stream has come to
+    shifts: dict[int, Fraction] = {}
+    ends: dict[int, Fraction] = {}
+    for packet in packets:
+        if packet.dts is not None:
+            stream, time, shift = packet.stream.index, packet.dts * packet.time_base, shifts.get(packet.stream.index, 0)
+            back = ends.get(stream, time) - time
+            if back - shift > RESTART:
+                if parts[stream] == len(starts):
+                    starts.append(max(ends.values()) - time)
+                parts[stream], shift = len(starts), max(starts[-1], back)
+                shifts[stream] = shift
+            packet.dts += round(shift / packet.time_base)
+            if packet.pts is not None:
+                packet.pts += round(shift / packet.time_base)
+            ends[stream] = (packet.dts + (packet.duration or 1)) * packet.time_base
+        yield packet
+
+
+def decode(packet: Any) -> list[Any]:
+    """The frames of an ``av`` packet; none if it is damaged."""
+    try:
+        return list(packet.decode())
+    except require_extra("av").error.FFmpegError:
+        return []
+
+
+def _decoded(container: Any) -> Iterator[Any]:
+    for packet in read_packets(container):
+        if packet.stream.type == "video":
+            yield from decode(packet)
 
 
 def _quarter_turns(frame: Any) -> int:
@@ -180,9 +209,12 @@ def _quarter_turns(frame: Any) -> int:
     return round(frame.rotation / 90) % 4
 
 
-def _upright(frame: Any) -> np.ndarray:
-    pixels = frame.reformat(format="rgb24", dst_color_range=FULL_RANGE).to_ndarray()
-    return np.rot90(pixels, _quarter_turns(frame))
+def _upright(frame: Any, film: Film) -> np.ndarray:
+    """``(H, W, 3)`` uint8 RGB of the film's size, to which frames are scaled that have another, as in joined recordings."""
+    turns = _quarter_turns(frame)
+    width, height = (film.height, film.width) if turns % 2 else (film.width, film.height)
+    pixels = frame.reformat(width, height, format="rgb24", dst_color_range=FULL_RANGE).to_ndarray()
+    return np.rot90(pixels, turns)
 
 
 def _batch(pixels: np.ndarray) -> Tensor:

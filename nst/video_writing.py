@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import heapq
+import logging
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,8 +17,10 @@ from torch import Tensor
 from nst.animations import indexed, set_last_webp_duration
 from nst.errors import UserError
 from nst.video_reading import Film, is_animation, open_film, require_extra
+from nst.video_sound import Sound, sound_as_it_is, sound_coded_anew
 from nst.whole_file import written_whole
 
+log = logging.getLogger(__name__)
 FORMATS = {
     ".m4v": "mp4",
     ".mkv": "matroska",
@@ -61,12 +64,14 @@ class Encoding:
         return "mpeg4", {"qscale": "2", "bf": "0"}
 
 
-def check_output(path: Path) -> None:
-    """Raises UserError unless a film can be written under this name."""
+def check_output(path: Path, content: str | Path) -> None:
+    """Raises UserError unless a film can be written under this name, which is not to be that of its content."""
     if path.suffix.lower() not in FORMATS:
         raise UserError(f"cannot write {path}: a film needs one of {' '.join(FORMATS)}.")
     if path.is_dir():
         raise UserError(f"cannot write {path}: a folder of that name is in the way; choose another name.")
+    if path.exists() and Path(content).exists() and path.samefile(content):
+        raise UserError(f"output would replace its content {content}: choose another output.")
 
 
 class Piece:
@@ -121,8 +126,8 @@ class Piece:
 def join(pieces: Sequence[Path], end: int, encoding: Encoding) -> Path:
     """Make the finished film of its pieces: films with the source's sound, GIF and WebP without.
 
-    Nothing is encoded again, save sound that the container does not take and the frames of animations. The file appears
-    under its name only when complete.
+    Nothing is encoded again, save sound that the container does not take and the frames of animations. Damaged sound is
+    left out; if none of it can be carried over, a warning says so. The file appears under its name only when complete.
 
     Args:
         pieces: in order.
@@ -133,18 +138,40 @@ def join(pieces: Sequence[Path], end: int, encoding: Encoding) -> Path:
         UserError: the file cannot be written.
     """
     output = encoding.output
-    try:
-        with written_whole(output) as partial:
-            if is_animation(output):
-                _encode_animation(pieces, end * encoding.film.time_base, partial, FORMATS[output.suffix.lower()])
-            else:
-                _join_film(pieces, end, encoding, partial)
-    except OSError as error:
-        raise UserError(f"cannot write {output}: {error.strerror}; check the folder and the disk.") from error
+    with telling(output), written_whole(output) as partial:
+        if is_animation(output):
+            _encode_animation(pieces, end * encoding.film.time_base, partial, FORMATS[output.suffix.lower()])
+        elif is_animation(encoding.film.path):
+            _join_film(pieces, end, encoding, partial)
+        else:
+            _join_with_sound(pieces, end, encoding, partial)
     return output
 
 
-def _join_film(pieces: Sequence[Path], end: int, encoding: Encoding, path: Path) -> None:
+@contextmanager
+def telling(output: Path) -> Iterator[None]:
+    """What goes wrong in writing leaves as one UserError."""
+    try:
+        yield
+    except (OSError, require_extra("av").error.FFmpegError) as error:
+        reason = error.strerror or error
+        raise UserError(f"cannot write {output}: {reason}; check the folder and the disk, or set max_size.") from error
+
+
+def _join_with_sound(pieces: Sequence[Path], end: int, encoding: Encoding, path: Path) -> None:
+    """The film with the source's sound as it is; if that cannot be, with it coded anew; if neither can, without it."""
+    for sound in (sound_as_it_is, sound_coded_anew):
+        try:
+            return _join_film(pieces, end, encoding, path, sound)
+        except (require_extra("av").error.FFmpegError, ValueError) as error:  # PyAV raises both
+            if isinstance(error, OSError):  # of the disk
+                raise
+            reason = getattr(error, "strerror", error)
+    _join_film(pieces, end, encoding, path)
+    log.warning("%s is without sound: %s's cannot be carried over (%s)", encoding.output, encoding.film.path, reason)
+
+
+def _join_film(pieces: Sequence[Path], end: int, encoding: Encoding, path: Path, sound: Sound | None = None) -> None:
     av, film = require_extra("av"), encoding.film
     name = FORMATS[encoding.output.suffix.lower()]
     options = {"movflags": "+faststart"} if name in ("mp4", "mov") else {}  # browsers can start before the end
@@ -154,10 +181,10 @@ def _join_film(pieces: Sequence[Path], end: int, encoding: Encoding, path: Path)
         video = out.add_stream_from_template(first.streams.video[0])
         video.time_base, video.codec_context.framerate = film.time_base, film.rate
         sources = [_lasting(_pictures(pieces, video), end * film.time_base)]
-        if not is_animation(film.path):
+        if sound is not None:
             source = open_files.enter_context(open_film(film.path))
             if source.streams.audio:
-                sources.append(_sound(source, out))
+                sources.append(sound(source, out))
         for packet in heapq.merge(*sources, key=lambda packet: packet.dts * packet.time_base):
             out.mux(packet)
 
@@ -182,28 +209,6 @@ def _lasting(packets: Iterator[Any], end: Fraction) -> Iterator[Any]:
         waiting = packet
     waiting.duration = max(round(end / waiting.time_base) - waiting.dts, 1)
     yield waiting
-
-
-def _sound(source: Any, out: Any) -> Iterator[Any]:
-    """Every audio stream's packets, as they are where the container takes their codec."""
-    targets, encoded = {}, set()
-    for stream in source.streams.audio:
-        if stream.codec_context.codec.canonical_name in out.supported_codecs:
-            targets[stream.index] = out.add_stream_from_template(stream)
-        else:
-            codec, rate = ("libopus", 48000) if out.format.name == "webm" else ("aac", stream.rate)
-            targets[stream.index] = out.add_stream(codec, rate=rate, layout=stream.layout.name)
-            encoded.add(stream.index)
-    for packet in source.demux(*source.streams.audio):
-        target = targets[packet.stream.index]
-        if packet.stream.index in encoded:
-            for frame in packet.decode():
-                yield from target.encode(frame)
-            if packet.dts is None:  # the end
-                yield from target.encode()
-        elif packet.dts is not None:
-            packet.stream = target
-            yield packet
 
 
 def _encode_animation(pieces: Sequence[Path], end: Fraction, path: Path, name: str) -> None:

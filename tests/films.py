@@ -40,6 +40,8 @@ def write_film(
     rate: int = 25,
     times: list[int] | None = None,
     sound: str | None = None,
+    sound_rate: int = SOUND_RATE,
+    layout: str = "stereo",
     rotation: int = 0,
     pixel_aspect: Fraction | None = None,
     **colors: Any,
@@ -56,7 +58,7 @@ def write_film(
             video.codec_context.sample_aspect_ratio = pixel_aspect
         for name, value in colors.items():
             setattr(video.codec_context, name, value)
-        audio = out.add_stream(sound, rate=SOUND_RATE, layout="stereo") if sound else None
+        audio = out.add_stream(sound, rate=sound_rate, layout=layout) if sound else None
         spoken = 0
         for index, pixels in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(pixels).reformat(
@@ -64,17 +66,30 @@ def write_film(
             )
             frame.pts, frame.time_base = times[index] if times else index, Fraction(1, rate)
             out.mux(video.encode(frame))
-            until = (index + 1) * SOUND_RATE // rate
+            until = (index + 1) * sound_rate // rate
             while audio is not None and spoken < until:
                 count = min(1024, until - spoken)
-                tone = 0.3 * np.sin(2 * np.pi * 440 / SOUND_RATE * (spoken + np.arange(count)))
-                piece = av.AudioFrame.from_ndarray(np.float32([tone, tone]), format="fltp", layout="stereo")
-                piece.rate, piece.pts, piece.time_base = SOUND_RATE, spoken, Fraction(1, SOUND_RATE)
+                tone = 0.3 * np.sin(2 * np.pi * 440 / sound_rate * (spoken + np.arange(count)))
+                channels = [tone] * audio.codec_context.channels
+                piece = av.AudioFrame.from_ndarray(np.float32(channels), format="fltp", layout=layout)
+                piece.rate, piece.pts, piece.time_base = sound_rate, spoken, Fraction(1, sound_rate)
                 out.mux(audio.encode(piece))
                 spoken += count
         for stream in (video, audio):
             if stream is not None:
                 out.mux(stream.encode())
+    return path
+
+
+def damage_sound(path: Path, every: int) -> Path:
+    """Overwrite every so many packets of a film's sound."""
+    content = bytearray(path.read_bytes())
+    with av.open(str(path)) as film:
+        packets = [bytes(packet) for packet in film.demux(audio=0) if packet.size]
+    for packet in packets[every - 1 :: every]:
+        start = content.index(packet)
+        content[start : start + len(packet)] = b"\xff" * len(packet)
+    path.write_bytes(content)
     return path
 
 
@@ -88,6 +103,14 @@ def times(path: Path) -> list[Fraction]:
     """When each frame is shown, in seconds."""
     with av.open(str(path)) as film:
         return [frame.pts * frame.time_base for frame in film.decode(video=0)]
+
+
+def pitch(path: Path) -> float:
+    """The loudest frequency at the end of the sound, in Hz, to within 6."""
+    with av.open(str(path)) as film:
+        rate = film.streams.audio[0].rate
+    spectrum = np.abs(np.fft.rfft(samples(path)[0][-8192:]))
+    return float(spectrum.argmax() * rate / 8192)
 
 
 def samples(path: Path) -> np.ndarray:

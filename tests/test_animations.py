@@ -13,6 +13,7 @@ from PIL import Image
 
 from nst import StyleCode, Stylizer, UserError
 from nst.animations import animation_frames, indexed, is_animated
+from nst.images import read_image
 from nst.video_batch import is_film
 
 DURATIONS = [40, 40, 200, 40, 120]  # milliseconds
@@ -106,6 +107,27 @@ def test_what_is_a_film(animation: Path, tmp_path: Path) -> None:
 
 
 def test_a_damaged_animation_is_one_line(animation: Path) -> None:
-    animation.write_bytes(animation.read_bytes()[:200])
-    with pytest.raises(UserError, match="cannot read"):
+    whole = animation.read_bytes()
+    for length in range(0, len(whole), 7):
+        animation.write_bytes(whole[:length])
+        is_animated(animation)  # or not: reading it says what is wrong
+        try:
+            assert len(list(animation_frames(animation))) < 5  # cut off between two frames
+        except UserError as error:
+            assert "cannot read" in str(error)
+
+
+def test_a_cut_off_animation_is_left_to_those_who_read_pictures(animation: Path) -> None:
+    animation.write_bytes(animation.read_bytes()[:45])
+    assert not is_animated(animation)
+    with pytest.raises(UserError, match=r"cannot read .*(damaged|no picture)"):
+        read_image(animation)
+
+
+def test_an_animation_that_would_fill_the_memory_is_refused(animation: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 64 * 48 // 3)
+    assert not is_animated(animation)
+    with pytest.raises(UserError, match="cannot read .*decompression bomb"):
         list(animation_frames(animation))
+    with pytest.raises(UserError, match="limit"):
+        read_image(animation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ import av
 import numpy as np
 import pytest
 import torch
-from films import lively_stylizer, panned, pictures, samples, times, write_film
+from films import damage_sound, lively_stylizer, panned, pictures, pitch, samples, times, write_film
+from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from nst import StyleCode, Stylizer, UserError, video_pieces
+from nst.batch import stylize
 from nst.networks import build
 from nst.peak_memory import peak_memory
 from nst.video import code_at
@@ -90,11 +93,109 @@ def test_other_containers_have_the_frames_and_the_sound(
         assert after.streams.video[0].average_rate == 25
     found = [float(t - times(painted)[0]) for t in times(painted)]
     assert np.allclose(found, [index / 25 for index in range(8)], atol=0.001)  # Matroska counts milliseconds
-    # WebM takes no AAC: the tone is coded anew, with the other codec's delay.
-    spectrum = np.abs(np.fft.rfft(samples(painted)[0][-8192:]))
+    assert abs(pitch(painted) - 440) < 6  # WebM takes no AAC: the tone is coded anew, with the other codec's delay
+
+
+@pytest.mark.parametrize(
+    ("coded", "rate", "layout", "suffix", "expected"),
+    [
+        ("ac3", 48000, "5.1(side)", ".webm", ("opus", 48000, "5.1")),
+        ("ac3", 48000, "4.0", ".webm", ("opus", 48000, "quad")),
+        ("pcm_u8", 192000, "stereo", ".mp4", ("aac", 48000, "stereo")),  # AAC ends at 96 kHz
+        ("pcm_s16le", 44100, "stereo", ".mp4", ("aac", 44100, "stereo")),  # could be copied, but .mkv tells no layout
+    ],
+)
+def test_sound_that_the_codec_or_container_does_not_take_is_fitted_to_it(
+    stylizer: Stylizer, code: StyleCode, tmp_path: Path,
+    coded: str, rate: int, layout: str, suffix: str, expected: tuple[str, int, str],
+) -> None:  # fmt: skip
+    film = write_film(tmp_path / "film.mkv", panned(8), sound=coded, sound_rate=rate, layout=layout)
+    painted = stylizer.stylize_video(film, code, tmp_path / f"painted{suffix}")
     with av.open(str(painted)) as after:
-        rate = after.streams.audio[0].rate
-    assert abs(spectrum.argmax() * rate / 8192 - 440) < rate / 8192
+        audio = after.streams.audio[0]
+        assert (audio.codec_context.name, audio.rate, audio.layout.name) == expected
+    assert len(times(painted)) == 8 and abs(pitch(painted) - 440) < 6
+
+
+def test_damaged_sound_is_left_out_and_the_rest_stays_in_time(
+    stylizer: Stylizer, code: StyleCode, tmp_path: Path
+) -> None:
+    film = damage_sound(write_film(tmp_path / "film.mkv", panned(25), sound="aac"), every=5)
+    painted = stylizer.stylize_video(film, code, tmp_path / "painted.webm")
+    with av.open(str(painted)) as after:
+        end = [packet.pts * packet.time_base for packet in after.demux(audio=0) if packet.size][-1]
+    assert len(times(painted)) == 25 and abs(end - 1) < 0.05
+
+
+def test_a_film_whose_sound_cannot_be_carried_over_is_made_without_and_says_so(
+    stylizer: Stylizer,
+    code: StyleCode,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("nst.video_sound.LAYOUTS", ["22.2"] * 8)  # Opus takes at most eight channels
+    film = write_film(tmp_path / "film.mkv", panned(4), sound="aac")
+    painted = stylizer.stylize_video(film, code, tmp_path / "painted.webm")
+    with av.open(str(painted)) as after:
+        assert not after.streams.audio
+    assert len(times(painted)) == 4
+    expected = f"{painted} is without sound: {film}'s cannot be carried over (Invalid argument)"
+    assert caplog.messages == [expected]
+
+
+def test_a_sound_track_of_which_nothing_can_be_read_is_left_out(
+    stylizer: Stylizer, code: StyleCode, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    unknown, damaged = (write_film(tmp_path / f"{name}.mkv", panned(4), sound="aac") for name in ("a", "b"))
+    unknown.write_bytes(unknown.read_bytes().replace(b"A_AAC", b"A_XYZ"))
+    damage_sound(damaged, every=1)
+    for film in (unknown, damaged):
+        assert len(times(stylizer.stylize_video(film, code, tmp_path / "painted.mp4"))) == 4
+    assert caplog.messages == [
+        f"sound track 1 of {unknown} is left out: its codec is unknown here",
+        f"sound track 1 of {damaged} is left out: none of it can be decoded",
+    ]
+
+
+@pytest.mark.parametrize("sound", [None, "aac"])
+def test_recordings_joined_byte_by_byte_follow_each_other(
+    stylizer: Stylizer, code: StyleCode, tmp_path: Path, sound: str | None
+) -> None:
+    part = write_film(tmp_path / "part.ts", panned(10), sound=sound)
+    film = tmp_path / "film.ts"
+    film.write_bytes(3 * part.read_bytes())  # the clock starts again twice
+    one, three = (stylizer.stylize_video(p, code, p.with_suffix(".mp4"), steady="off") for p in (part, film))
+    shown = times(three)
+    steps = [after - before for before, after in zip(shown[:-1], shown[1:], strict=True)]
+    assert len(shown) == 30
+    if sound is None:
+        assert set(steps) == {Fraction(1, 25)}
+        return
+    assert all(Fraction(1, 25) <= step < Fraction(1, 10) for step in steps)  # where the sound is longer, pictures wait
+
+    def delays(path: Path) -> list[Fraction]:
+        """Of the sound's start in each part after the pictures'."""
+        with av.open(str(path)) as container:
+            heard = [packet.pts * packet.time_base for packet in container.demux(audio=0) if packet.size]
+        frames, seen = len(heard) // (len(times(path)) // 10), times(path)
+        return [heard[index * frames] - seen[index * 10] for index in range(len(seen) // 10)]
+
+    assert all(abs(delay - delays(one)[0]) < Fraction(1, 100) for delay in delays(three))
+
+
+def test_frames_of_another_size_are_scaled_to_the_first(
+    stylizer: Stylizer, code: StyleCode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nst.steady.render", lambda network, picture, *rest: picture)  # paints nothing
+    small, large = panned(6), [np.asarray(Image.fromarray(view).resize((128, 96))) for view in panned(6)]
+    parts = write_film(tmp_path / "a.ts", small), write_film(tmp_path / "b.ts", large, times=list(range(6, 12)))
+    film = tmp_path / "film.ts"
+    film.write_bytes(b"".join(part.read_bytes() for part in parts))
+    painted = pictures(stylizer.stylize_video(film, code, tmp_path / "painted.mp4", crf=0))
+    assert len(painted) == 12
+    for before, after in zip(2 * small, painted, strict=True):
+        assert np.abs(before.astype(float) - after).mean() < 8
 
 
 def test_a_rotated_film_is_upright(stylizer: Stylizer, code: StyleCode, tmp_path: Path) -> None:
@@ -201,6 +302,23 @@ def test_pieces_of_another_job_are_not_used(
     assert painted.read_bytes() == fresh.read_bytes()
 
 
+def test_pieces_in_the_same_style_without_its_colours_are_not_used(
+    stylizer: Stylizer, code: StyleCode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video_pieces, "PIECE_FRAMES", 2)
+    film = write_film(tmp_path / "film.mp4", panned(4))
+
+    def stop(done: int, total: int | None) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stylizer.stylize_video(film, replace(code, colors=None), tmp_path / "painted.mp4", progress=stop)
+    painted = stylizer.stylize_video(film, code, tmp_path / "painted.mp4")
+    fresh = stylizer.stylize_video(film, code, tmp_path / "fresh.mp4")
+    assert painted.read_bytes() == fresh.read_bytes()
+
+
 def test_pieces_with_another_picture_under_the_mask_s_name_are_not_used(
     stylizer: Stylizer, code: StyleCode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,10 +349,11 @@ def test_pieces_with_another_picture_under_the_mask_s_name_are_not_used(
         ({"preserve_color": "histogram"}, "luminance"),
         ({"crf": 60}, "crf"),
         ({"alpha": 2.0}, "alpha"),
+        ({"alpha": torch.tensor([1.0, 0.5])}, "one a fusion level as a list: found a tensor of 2"),
         ({"output": "painted.xyz"}, ".mp4"),
         ({"content": "missing.mp4"}, "no such file"),
         ({"content": "text.mp4"}, "no film"),
-        ({"content": "sound.mp4"}, "no pictures"),
+        ({"content": "sound.mp4"}, "it has no pictures, only audio; give a film."),
         ({"content": "empty.gif"}, "no animation"),
     ],
 )
@@ -257,6 +376,45 @@ def test_a_mistake_is_one_line(
     with pytest.raises(UserError, match=message):
         stylizer.stylize_video(tmp_path / names["content"], code, tmp_path / names["output"], **rest)
     assert not (tmp_path / names["output"]).exists()
+
+
+def test_a_tensor_of_one_alpha_is_an_alpha(stylizer: Stylizer, code: StyleCode, tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film.mp4", panned(2))
+    half = stylizer.stylize_video(film, code, tmp_path / "half.mp4", 0.5)
+    assert stylizer.stylize_video(film, code, tmp_path / "a.mp4", torch.tensor([0.5])).read_bytes() == half.read_bytes()
+
+
+def test_a_film_is_not_written_over_itself(
+    stylizer: Stylizer, code: StyleCode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = write_film(tmp_path / "film.mp4", panned(2))
+    before = film.read_bytes()
+    (tmp_path / "link.mp4").symlink_to(film)
+    monkeypatch.chdir(tmp_path)
+    for content, output in ((film, film), (film, "film.mp4"), ("link.mp4", film), (film, "link.mp4")):
+        with pytest.raises(UserError, match="output would replace its content .*: choose another output"):
+            stylizer.stylize_video(content, code, output)
+    assert film.read_bytes() == before and sorted(p.name for p in tmp_path.iterdir()) == ["film.mp4", "link.mp4"]
+
+
+def test_a_size_that_the_encoder_refuses_is_one_line(stylizer: Stylizer, code: StyleCode, tmp_path: Path) -> None:
+    wide = [Image.new("RGB", (17000, 16), color) for color in ("red", "blue")]  # x264 ends at 16384
+    wide[0].save(tmp_path / "film.gif", save_all=True, append_images=wide[1:], duration=100)
+    with pytest.raises(UserError, match=r"cannot write .*painted.mp4: .* set max_size"):
+        stylizer.stylize_video(tmp_path / "film.gif", code, tmp_path / "painted.mp4", steady="off")
+
+
+def test_no_memory_for_a_frame_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_large(*arguments: Any) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr("nst.video.to_size", too_large)
+    film = write_film(tmp_path / "film.mp4", panned(2))
+    with initialize_config_dir(str(Path(__file__).parent.parent / "configs" / "inference"), version_base="1.3"):
+        keys = {"ckpt": "fast", "content": film, "output": tmp_path / "painted.mp4", "steady": "off", "size": 60000}
+        cfg = compose("stylize", [f"{key}={value}" for key, value in keys.items()])
+    with pytest.raises(UserError, match="not enough memory: set a smaller tile .* or max_size"):
+        stylize(cfg)
 
 
 def test_memory_does_not_grow_with_the_length(
