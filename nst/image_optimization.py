@@ -16,11 +16,19 @@ from nst.color import check_preserve_color, keep_content_chroma, match_colors
 from nst.devices import choose_device, choose_dtype
 from nst.errors import UserError
 from nst.image_objective import Objective, StyleRegion
-from nst.losses import StyleTransferLoss
+from nst.optimization_checks import (
+    build_loss,
+    check_counts,
+    check_sides,
+    check_start,
+    check_tiles,
+    chosen_optimizer,
+    require_one,
+)
 from nst.optimization_run import OptimizationRun, Progress, fingerprint
-from nst.pictures import Picture, as_float, as_given, resize, to_batch, to_mask, to_size
-from nst.region_styles import Mask, StylePart, match_pictures, soft_masks
-from nst.stylizer import Stylizer
+from nst.optimization_start import first_picture, given_start
+from nst.pictures import Picture, Restore, as_float, as_given, as_list, resize, to_batch, to_mask, to_size
+from nst.region_styles import Mask, StylePart, match_pictures, share_overlaps, soft_masks
 from nst.tiled_objective import TiledObjective, objective_side
 from nst.tiling import Tile
 
@@ -31,9 +39,6 @@ LOSS: dict[str, Any] = {
     "style": {"weight": 10.0, "layers": {f"relu{block}_1": 0.2 for block in range(1, 6)}},
     "total_variation": {"weight": 0.5},
 }
-LEARNING_RATES = {"adam": 0.06, "lbfgs": 1.0}  # Adam at 0.06 was lower than at 0.03 after 20 steps as after 200
-STARTS = ("content", "noise", "stylizer")
-SMALLEST_SIDE = 32  # below it the loss network's deepest layers have too few positions
 
 
 def optimize(
@@ -72,7 +77,7 @@ def optimize(
         style: one style picture or several.
         steps: optimiser steps at each scale.
         init: what the picture starts from: ``content``, ``noise``, ``stylizer`` (the feed-forward result), or a picture.
-        loss: options of :class:`nst.losses.StyleTransferLoss`; by default :data:`LOSS`.
+        loss: options of :class:`nst.losses.StyleTransferLoss`, as in ``configs/loss``; by default :data:`LOSS`.
         size: shorter side of the result; by default the content's own.
         max_size: largest longer side of the result.
         style_size: shorter side at which styles are seen; by default the result's own.
@@ -90,8 +95,9 @@ def optimize(
         tile: the loss and its gradient are computed in tiles: ``auto`` for pictures above 2048×1024 pixels, ``off``, or a
             side in pixels. Terms that need the whole picture's features at once refuse it.
         ckpt: model of ``init="stylizer"``.
-        state: file that an interrupted run of the same pictures and options (``steps`` may differ) goes on from; written every
-            ``window`` steps, removed at the end.
+        state: file that keeps where the run is, written every ``window`` steps and after the last one; a later call of the
+            same pictures and options goes on from there, with more ``steps`` at that scale, with fewer than it took from
+            the start. Remove it once the result is safe.
         seed: of the noise.
         device, precision: as for :class:`nst.Stylizer`.
         on_step: called after every step.
@@ -102,32 +108,21 @@ def optimize(
     Raises:
         UserError: a picture that cannot be read or is too small, or a value out of its range.
     """
-    if optimizer is None:
-        optimizer = "lbfgs" if isinstance(init, str) and init == "stylizer" else "adam"
-    if optimizer not in LEARNING_RATES:
-        raise UserError(f"unknown optimizer {optimizer!r}: choose from {', '.join(LEARNING_RATES)}.")
-    if isinstance(init, str) and init not in STARTS and not Path(init).exists():
-        raise UserError(f"unknown init {init!r}: choose from {', '.join(STARTS)}, or give a picture.")
-    if steps < 1 or scales < 1 or window < 1:
-        raise UserError(f"steps, scales and window must be at least 1: found {steps}, {scales} and {window}.")
-    if learning_rate is None:
-        learning_rate = LEARNING_RATES[optimizer]
-    if not learning_rate > 0:
-        raise UserError(f"learning_rate must be above 0: found {learning_rate}.")
+    check_start(init)
+    check_counts(steps, scales, window)
+    optimizer, learning_rate = chosen_optimizer(optimizer, learning_rate, init)
     check_preserve_color(preserve_color)
     objective_side(tile, 1, 1)
     where = choose_device(device)
     dtype = choose_dtype(precision, where)
+    loss_function = build_loss(LOSS if loss is None else loss).to(where).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     pixels, restore = to_batch(content, "content")
-    original = to_size(_one(pixels, "content"), size, max_size)
+    original = to_size(require_one(pixels, "content"), size, max_size)
     target = as_float(original).cpu()
-    smallest = min(target.shape[2:]) // 2 ** (scales - 1)
-    if smallest < SMALLEST_SIDE:
-        raise UserError(
-            f"the picture's shorter side is {smallest} pixels at the coarsest scale, below {SMALLEST_SIDE}: "
-            "choose a larger size or fewer scales."
-        )
-    styles = [as_float(_one(to_batch(one, "style")[0], "style")).cpu() for one in _as_list(style)]
+    check_sides(min(target.shape[2:]), style_size, scales)
+    check_tiles(loss_function, tile, target.shape[2], target.shape[3])
+    styles = [as_float(require_one(to_batch(one, "style")[0], "style")).cpu() for one in as_list(style)]
+    masks = None if masks is None else as_list(masks)
     shares = _shares(weights, masks, len(styles))
     regions = _regions(target, styles, weights, masks, mask)
     if preserve_color == "histogram":
@@ -135,13 +130,10 @@ def optimize(
     factors = [(style_size or min(target.shape[2:])) / min(one.shape[2:]) for one in styles]
 
     autocast = torch.autocast(where.type, dtype, enabled=dtype != torch.float32)
-    loss_function = (
-        StyleTransferLoss(**(LOSS if loss is None else loss)).to(where).to(memory_format=torch.channels_last)
-    )  # type: ignore[call-overload]
     if loss_function.network.needs_calibration:
         seen = [resize(one, min(256 / min(one.shape[2:]), 1.0)).to(where) for one in (target, *styles)]
         loss_function.network.set_mean_activations(mean_activations(loss_function.network, seen))
-    begun = _start_picture(init)
+    begun = given_start(init)
     job = fingerprint(
         [target, *styles, *begun, *_region_masks(regions)],
         ["picture" if begun else init, shares, loss, style_size, scales, optimizer, learning_rate, seed, str(ckpt)],
@@ -149,8 +141,9 @@ def optimize(
     run = OptimizationRun(
         optimizer, learning_rate, steps, tolerance, window, Path(state) if state else None, job, on_step
     )
+    finish = partial(_finished, preserve_color=preserve_color, restore=restore, given=original)
     start = partial(
-        _start, init, weights=weights, masks=masks, mask=mask,
+        first_picture, init, weights=weights, masks=masks, mask=mask,
         tile=tile, ckpt=ckpt, seed=seed, device=device, precision=precision,
     )  # fmt: skip
     picture: Tensor | None = None
@@ -173,46 +166,17 @@ def optimize(
             first = start(scaled, scaled_styles)
         else:
             first = F.interpolate(picture, size=shape, mode="bicubic").clamp(0, 1)
-        picture = run(objective, first.to(where), scale)
+        picture = run(objective, first.to(where), scale, partial(finish, content=scaled))
     assert picture is not None
-    run.finish()
+    return finish(picture, content=target)
+
+
+def _finished(picture: Tensor, content: Tensor, preserve_color: str, restore: Restore, given: Tensor) -> Any:
+    """A picture as the caller gets it; ``content`` is as large."""
     result = picture.detach().clamp(0, 1).cpu()
     if preserve_color == "luminance":
-        result = keep_content_chroma(result, target)
-    return restore(as_given(result, original))
-
-
-def _start(
-    init: str | Picture,
-    scaled: Tensor,
-    styles: list[Tensor],
-    weights: Sequence[float] | None,
-    masks: Sequence[Picture] | None,
-    mask: Mask | None,
-    tile: Tile,
-    ckpt: str | Path,
-    seed: int,
-    device: str | None,
-    precision: str,
-) -> Tensor:
-    """The first picture, ``(1, 3, H, W)`` in [0, 1]."""
-    if isinstance(init, str) and init == "content":
-        return scaled.clone()
-    if isinstance(init, str) and init == "noise":
-        noise = torch.randn(scaled.shape, generator=torch.Generator().manual_seed(seed))
-        return (0.5 + 0.1 * noise).clamp(0, 1)
-    if isinstance(init, str) and init == "stylizer":
-        stylizer = Stylizer.from_checkpoint(ckpt, device=device, precision=precision)
-        return stylizer(scaled, styles, style_size=None, weights=weights, masks=masks, mask=mask, tile=tile)
-    (given,) = _start_picture(init)
-    return F.interpolate(given, size=scaled.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
-
-
-def _start_picture(init: str | Picture) -> list[Tensor]:
-    """The picture that ``init`` is, if it is one."""
-    if isinstance(init, str) and init in STARTS:
-        return []
-    return [as_float(_one(to_batch(init, "init")[0], "init")).cpu()]
+        result = keep_content_chroma(result, content)
+    return restore(as_given(result, given))
 
 
 def _shares(weights: Sequence[float] | None, masks: Sequence[Picture] | None, count: int) -> list[float]:
@@ -220,7 +184,7 @@ def _shares(weights: Sequence[float] | None, masks: Sequence[Picture] | None, co
         found = f"{len(masks)} masks for {count} styles" + (", and weights" if weights is not None else "")
         raise UserError(f"masks need one a style and no weights: found {found}.")
     shares = [1.0] * count if weights is None else [float(weight) for weight in weights]
-    if len(shares) != count or min(shares) < 0 or not sum(shares) > 0:
+    if not shares or len(shares) != count or min(shares) < 0 or not sum(shares) > 0:
         raise UserError(f"weights need one number of at least 0 a style, not all 0: found {shares} for {count} styles.")
     return [share / sum(shares) for share in shares]
 
@@ -235,7 +199,8 @@ def _regions(
     """What ``masks`` or ``mask`` say goes where, at the content's size; ``None``: the styles go everywhere."""
     size = (content.shape[2], content.shape[3])
     if mask is None:
-        return masks and [StyleRegion(to_mask(one, size), [StylePart(i, None)]) for i, one in enumerate(masks)]  # type: ignore[return-value]
+        shared = share_overlaps([to_mask(one, size) for one in masks]) if masks else []
+        return [StyleRegion(one, [StylePart(index, None)]) for index, one in enumerate(shared)] or None
     if weights is not None or masks is not None:
         raise UserError("mask says what goes where by itself: give neither weights nor masks with it.")
     matching = match_pictures(content, styles, mask)
@@ -247,15 +212,3 @@ def _region_masks(regions: Sequence[StyleRegion] | None) -> list[Tensor]:
     """All that says which region takes what."""
     inside = [part.inside for region in regions or () for part in region.parts if part.inside is not None]
     return [*(region.mask for region in regions or ()), *inside]
-
-
-def _one(batch: Tensor, name: str) -> Tensor:
-    if len(batch) != 1:
-        raise UserError(
-            f"one picture is optimised at a time: found a batch of {len(batch)} as {name}; call it for each."
-        )
-    return batch
-
-
-def _as_list(style: Picture | Sequence[Picture]) -> list[Picture]:
-    return list(style) if isinstance(style, list | tuple) else [style]  # type: ignore[list-item]

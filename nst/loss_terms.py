@@ -20,16 +20,26 @@ from nst.statistics import widest_float
 class Term(nn.Module):
     """One term: a weight, and the layers it looks at with a weight λ_l each.
 
+    A subclass has a ``distance`` at a layer, or a ``forward`` of its own that looks at pixels.
+
     Attributes:
+        layered: whether it has a distance, and so needs layers.
         regional: whether it compares with the style, and so belongs to a region where regions have styles of their own.
         summable: whether it looks at means and Gram matrices alone, which tiles of a picture add up to.
     """
 
+    layered: bool
     regional = False
     summable = False
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.layered = cls.distance is not Term.distance
+
     def __init__(self, weight: float, layers: Mapping[str, float] | None = None) -> None:
         super().__init__()
+        if layers is not None and not isinstance(layers, Mapping):
+            raise UserError(f"a loss term's layers must say each one's share, {{relu1_1: 1.0}}: found {layers!r}.")
         self.weight = float(weight)
         self.layers = {name: float(weight) for name, weight in (layers or {}).items() if weight}
 
@@ -52,7 +62,11 @@ class ContentTerm(Term):
     """
 
     def __init__(
-        self, weight: float, layers: Mapping[str, float], target: str = "content", instance_norm: bool = False
+        self,
+        weight: float,
+        layers: Mapping[str, float] | None = None,
+        target: str = "content",
+        instance_norm: bool = False,
     ) -> None:
         super().__init__(weight, layers)
         if target not in ("content", "adain"):
@@ -112,7 +126,7 @@ class SlicedWassersteinTerm(Term):
 
     regional = True
 
-    def __init__(self, weight: float, layers: Mapping[str, float], directions: int | None = None) -> None:
+    def __init__(self, weight: float, layers: Mapping[str, float] | None = None, directions: int | None = None) -> None:
         super().__init__(weight, layers)
         if directions is not None and directions < 1:
             raise UserError(f"directions must be at least 1, or null: found {directions}.")

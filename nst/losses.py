@@ -68,7 +68,7 @@ class StyleTransferLoss(nn.Module):
         terms: term name → its options; a term of weight 0 is left out.
 
     Raises:
-        UserError: an unknown reduction, term, layer or option.
+        UserError: an unknown reduction, term, layer or option, or a term of features without layers.
     """
 
     def __init__(
@@ -87,11 +87,18 @@ class StyleTransferLoss(nn.Module):
         for name, options in terms.items():
             if options is not None and not isinstance(options, Mapping):
                 raise UserError(f"loss term {name!r} needs options, found {options!r}: set loss.{name}.weight.")
+        if network is not None and not isinstance(network, Mapping):
+            raise UserError(f"loss.network needs options, found {network!r}: set loss.network.name.")
         active = {name: options for name, options in terms.items() if options and options.get("weight", 0)}
         try:
             self.terms = nn.ModuleDict({name: TERMS[name](**options) for name, options in active.items()})
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise UserError(f"loss config does not fit: {error}.") from None
+        for name, term in self.terms.items():
+            if term.layered and not term.layers:
+                raise UserError(
+                    f"loss term {name!r} has a weight but no layers to look at: give loss.{name}.layers, or weight 0."
+                )
         layers = [layer for term in self.terms.values() for layer in term.layers]  # type: ignore[union-attr]
         self.layers: tuple[str, ...] = tuple(dict.fromkeys(layers))
         options = {"name": "vgg19", **(network or {})} | ({"layers": self.layers} if layers else {})

@@ -6,18 +6,35 @@ import time
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from nst.config_numbers import Number, check_numbers
 from nst.errors import UserError
 from nst.image_optimization import Progress, optimize
-from nst.image_shapes import to_image
-from nst.images import read_image, write_image
+from nst.images import check_output, read_image, write_image
+from nst.loss_files import WEIGHTS, loss_options
+from nst.optimization_checks import SMALLEST_SIDE
+from nst.pictures import MINIMUM_STYLE_SIDE
 from nst.samples import sample_content, sample_style
 
-LOSSES = Path(__file__).parent.parent / "configs" / "loss"
-WEIGHTS = ("content", "style", "total_variation")
+NUMBERS = {
+    "weights": Number(0, optional=True, several=True),
+    "size": Number(SMALLEST_SIDE, whole=True, optional=True),
+    "max_size": Number(SMALLEST_SIDE, whole=True, optional=True),
+    "style_size": Number(MINIMUM_STYLE_SIDE, whole=True, optional=True),
+    "steps": Number(1, whole=True),
+    "scales": Number(1, whole=True),
+    "learning_rate": Number(0, optional=True),
+    "tolerance": Number(0),
+    **{f"{name}_weight": Number(0, optional=True) for name in WEIGHTS},
+    "save_every": Number(1, whole=True, optional=True),
+    "seed": Number(0, whole=True),
+    "quality": Number(1, 100, whole=True),
+}
+NAMES = ("init", "ckpt", "output_dir")
+NAMES_OR_NULL = ("content", "output", "loss")
 
 
 def run_optimization(cfg: DictConfig) -> Path:
@@ -29,24 +46,30 @@ def run_optimization(cfg: DictConfig) -> Path:
     Raises:
         UserError: a file, a name or a value does not fit.
     """
-    content = read_image(cfg.content or sample_content())
-    styles = [read_image(path) for path in _list(cfg.style) or [sample_style()]]
+    check_numbers(cfg, NUMBERS)
+    _check_names(cfg)
     output = Path(cfg.output or Path(cfg.output_dir) / "optimized.png")
+    check_output(output, cfg.quality)
     start, options = time.perf_counter(), _options(cfg, output)
+    content = read_image(cfg.content or sample_content())
+    styles = [read_image(path) for path in _paths(cfg, "style") or [str(sample_style())]]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns) as bar:
         task = bar.add_task("", total=cfg.steps * cfg.scales)
 
         def on_step(progress: Progress) -> None:
             values = " ".join(f"{name} {value.item():.4g}" for name, value in progress.losses.raw.items())
-            bar.update(task, advance=1, description=f"total {progress.losses.total.item():.4g}  {values}")
+            done = progress.scale * cfg.steps + progress.step  # not one more: a resumed run goes on in the middle
+            bar.update(task, completed=done, description=f"total {progress.losses.total.item():.4g}  {values}")
             if cfg.save_every and progress.step % cfg.save_every == 0:
                 height = progress.picture.shape[2]
                 name = f"{output.stem}_{height}px_step{progress.step:05d}{output.suffix}"
-                write_image(to_image(progress.picture), output.with_name(name), quality=cfg.quality)
+                write_image(progress.result(), output.with_name(name), quality=cfg.quality)
 
         result = optimize(content, styles, on_step=on_step, **options)
     write_image(result, output, quality=cfg.quality)
+    if options["state"]:
+        options["state"].unlink(missing_ok=True)  # not before: what cannot be written would be lost
     print(f"{output}  {result.width}×{result.height}  {time.perf_counter() - start:.1f} s")
     return output
 
@@ -55,38 +78,30 @@ def _options(cfg: DictConfig, output: Path) -> dict[str, Any]:
     keys = ("steps", "init", "size", "max_size", "style_size", "scales", "optimizer", "learning_rate", "tolerance",
             "preserve_color", "tile", "ckpt", "seed", "device", "precision")  # fmt: skip
     options: dict[str, Any] = {key: cfg[key] for key in keys}
-    options |= {key: _list(cfg[key]) for key in ("weights", "masks")}
-    options["mask"] = cfg.mask if cfg.mask in (None, "segment") else _list(cfg.mask)
+    options["weights"] = None if cfg.weights is None else _list(cfg.weights)
+    options["masks"] = _paths(cfg, "masks")
+    options["mask"] = cfg.mask if cfg.mask == "segment" else _paths(cfg, "mask")
     options["state"] = output.with_name(f".{output.stem}.state") if cfg.resume else None
-    options["loss"] = _loss(cfg)
+    options["loss"] = loss_options(cfg)
     return options
 
 
-def _loss(cfg: DictConfig) -> dict[str, Any]:
-    """The options of the loss: a file of configs/loss by name or any file by path, with the weights that were given."""
-    loss: dict[str, Any] = OmegaConf.to_container(_read_loss(cfg.loss), resolve=True)  # type: ignore[assignment]
-    for name in WEIGHTS:
-        weight = cfg[f"{name}_weight"]
-        if weight is not None:
-            loss[name] = {**(loss.get(name) or {}), "weight": weight}
-    return loss
+def _check_names(cfg: DictConfig) -> None:
+    for key in (*NAMES, *NAMES_OR_NULL):
+        value = cfg[key]
+        if not isinstance(value, str) and not (value is None and key in NAMES_OR_NULL):
+            raise UserError(f"{key}={'null' if value is None else value}: give one name or path.")
 
 
-def _read_loss(name: str) -> DictConfig:
-    """A loss file over those that its ``defaults`` name, as Hydra would compose them."""
-    named = LOSSES / f"{name}.yaml"
-    path = named if named.is_file() else Path(name)
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in LOSSES.glob("*.yaml")))
-        raise UserError(f"unknown loss {name!r}: choose from {known}, or give a file.")
-    own = OmegaConf.load(path)
-    if not isinstance(own, DictConfig):
-        raise UserError(f"loss {name!r} is no file of loss terms: write it as those in configs/loss.")
-    bases = [base for base in own.pop("defaults", []) if base != "_self_"]
-    return OmegaConf.merge(*(_read_loss(base) for base in bases), own)  # type: ignore[return-value]
-
-
-def _list(value: Any) -> list[Any] | None:
-    if value is None:
+def _paths(cfg: DictConfig, key: str) -> list[str] | None:
+    """One path or several as a list; ``None`` where there is none."""
+    if cfg[key] is None:
         return None
+    paths = _list(cfg[key])
+    if not paths or not all(isinstance(path, str) for path in paths):
+        raise UserError(f"{key}={cfg[key]}: give a path, or several in brackets.")
+    return paths
+
+
+def _list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, ListConfig) else [value]

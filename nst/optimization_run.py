@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,12 +20,22 @@ from nst.whole_file import written_whole
 
 
 class Progress(NamedTuple):
-    """The state after a step; ``picture`` is ``(1, 3, H, W)``, not clamped, and goes on changing."""
+    """A step that was taken.
+
+    Attributes:
+        step, steps: which one at its scale, the first being 1, and how many there are at most.
+        losses: of the picture that it started from.
+        picture: where it led, ``(1, 3, H, W)``, not clamped; it goes on changing.
+        scale: which one, the coarsest being 0.
+        result: gives what :func:`nst.image_optimization.optimize` would return if this was the last step.
+    """
 
     step: int
     steps: int
     losses: LossValues
     picture: Tensor
+    scale: int
+    result: Callable[[], Any]
 
 
 class OptimizationRun:
@@ -38,7 +49,7 @@ class OptimizationRun:
         job: :func:`fingerprint` of what is done; what another job left in the file is passed over.
 
     Raises:
-        UserError: the file is something else.
+        UserError: the file is something else, or cannot be written.
     """
 
     def __init__(
@@ -57,8 +68,17 @@ class OptimizationRun:
         self._job = job
         self._resumed = self._load()
 
-    def __call__(self, objective: Objective | TiledObjective, picture: Tensor, scale: int) -> Tensor:
-        """Take the steps of one scale, the first being 0, from a ``(1, 3, H, W)`` picture; returns where they lead."""
+    def __call__(
+        self,
+        objective: Objective | TiledObjective,
+        picture: Tensor,
+        scale: int,
+        finish: Callable[[Tensor], Any],
+    ) -> Tensor:
+        """Take the steps of one scale, the first being 0, from a ``(1, 3, H, W)`` picture; returns where they lead.
+
+        ``finish`` makes a result of a picture, for :class:`Progress`.
+        """
         resumed = self._resumed or {"scale": 0}
         if scale < resumed["scale"]:
             return picture  # this scale was finished before; what follows starts from the stored picture
@@ -82,17 +102,20 @@ class OptimizationRun:
             return values[0].total
 
         for step in range(first, self.steps):
+            if converged(history, self.tolerance, self.window):  # before the step: a resumed scale may be done
+                break
             algorithm.step(closure)
             if self.optimizer == "adam":
                 with torch.no_grad():
                     picture.clamp_(0, 1)
             history.append(values[0].total.item())
             if self.on_step:
-                self.on_step(Progress(step + 1, self.steps, values[0], picture.detach()))
+                now = picture.detach()
+                self.on_step(Progress(step + 1, self.steps, values[0], now, scale, partial(finish, now)))
             if (step + 1) % self.window == 0:
-                self._save(scale, step + 1, picture, algorithm, history)
-            if converged(history, self.tolerance, self.window):
-                break
+                self._save(scale, picture, algorithm, history)
+        if len(history) % self.window != 0:
+            self._save(scale, picture, algorithm, history)
         return picture.detach()
 
     def _load(self) -> dict[str, Any] | None:
@@ -100,23 +123,25 @@ class OptimizationRun:
             return None
         try:
             held: dict[str, Any] = torch.load(self.state, weights_only=True, map_location="cpu")
-            return held if held["job"] == self._job else None  # what another job left is no start for this one
+            same = held["job"] == self._job and held["step"] <= self.steps
+            return held if same else None  # what another or a longer job left is no start for this one
         except Exception:  # unpickling something else can raise anything
             raise UserError(f"state {str(self.state)!r} is not one of an optimisation: remove it.") from None
 
-    def _save(
-        self, scale: int, step: int, picture: Tensor, algorithm: torch.optim.Optimizer, history: list[float]
-    ) -> None:
+    def _save(self, scale: int, picture: Tensor, algorithm: torch.optim.Optimizer, history: list[float]) -> None:
         if self.state is None:
             return
-        held = {"job": self._job, "scale": scale, "step": step, "picture": picture.detach().cpu(), "history": history}
-        with written_whole(self.state) as partial:
-            torch.save(held | {"optimizer": algorithm.state_dict()}, partial)
-
-    def finish(self) -> None:
-        """Remove the file."""
-        if self.state is not None:
-            self.state.unlink(missing_ok=True)
+        where = {"job": self._job, "scale": scale, "step": len(history), "history": history}
+        held = where | {"picture": picture.detach().cpu(), "optimizer": algorithm.state_dict()}
+        try:
+            with written_whole(self.state) as part:
+                torch.save(held, part)
+        except (OSError, RuntimeError) as error:  # torch's writer raises the second, of a full disk for one
+            reason = (error.strerror if isinstance(error, OSError) else None) or error
+            raise UserError(
+                f"cannot write the run's state {str(self.state)!r} ({reason}): check the folder and the disk, or keep none "
+                "(resume=false, in Python state=None)."
+            ) from error
 
 
 def fingerprint(pictures: Sequence[Tensor], options: Sequence[Any]) -> str:

@@ -63,7 +63,7 @@ def check_sums(loss: StyleTransferLoss) -> None:
     """
     for name, term in loss.terms.items():
         plain = isinstance(term, ContentTerm) and term.target == "content" and not term.instance_norm
-        if name not in IDENTITY_TERMS and term.layers and not (plain or term.summable):
+        if name not in IDENTITY_TERMS and term.layered and not (plain or term.summable):
             raise UserError(
                 f"loss term {name!r} looks at the whole picture's features at once, which tiles do not have: "
                 "set tile=off, choose a smaller size, or a loss of Gram matrices and moments."
@@ -90,7 +90,7 @@ class TiledObjective:
         check_sums(loss)
         self.loss, self._autocast, self._content, self._side = loss, autocast, content, side
         terms = {name: term for name, term in loss.terms.items() if name not in IDENTITY_TERMS}
-        self._pixel_terms = {name: term for name, term in terms.items() if not term.layers}
+        self._pixel_terms = {name: term for name, term in terms.items() if not term.layered}
         self._content_terms = {name: term for name, term in terms.items() if isinstance(term, ContentTerm)}
         self._style_terms = {name: term for name, term in terms.items() if term.summable}
         self._style_layers = list(dict.fromkeys(layer for term in self._style_terms.values() for layer in term.layers))  # type: ignore[union-attr]

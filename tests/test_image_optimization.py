@@ -6,18 +6,18 @@ import runpy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from nst import Stylizer, UserError
+from nst import Stylizer
 from nst.color import match_colors
 from nst.devices import has_fast_bfloat16
 from nst.image_objective import MaskedLossFeatures, Objective
 from nst.image_optimization import Progress, optimize
 from nst.losses import LossFeatures, StyleTransferLoss
 from nst.metrics import PairMetrics
-from nst.optimization_run import converged
 from nst.pictures import resize
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -60,6 +60,35 @@ def test_the_result_has_the_content_s_kind_and_size(pictures: torch.Tensor) -> N
     assert optimize(picture, pictures[1], steps=1, loss=LOSS, size=64).size == (80, 64)
 
 
+def test_every_step_can_give_its_result_as_the_last_one_does(pictures: torch.Tensor) -> None:
+    """With the content's transparency and chroma, at the size of its scale."""
+    content = Image.effect_noise((80, 64), 60).convert("RGB")
+    content.putalpha(Image.linear_gradient("L").resize((80, 64)))
+    results: list[Image.Image] = []
+    options = {"steps": 2, "scales": 2, "loss": LOSS, "preserve_color": "luminance"}
+    last = optimize(content, pictures[1], on_step=lambda p: results.append(p.result()), **options)  # type: ignore[arg-type]
+    assert [result.size for result in results] == [(40, 32), (40, 32), (80, 64), (80, 64)]
+    assert [result.mode for result in results] == ["RGBA"] * 4
+    assert results[-1].tobytes() == last.tobytes()
+    red, green, blue, _ = np.asarray(results[0], dtype=float).transpose(2, 0, 1)
+    assert (
+        max(np.abs(red - green).max(), np.abs(green - blue).max()) <= 3
+    )  # the content is grey (the matrices are rounded)
+
+
+def test_losses_are_those_before_the_step_and_the_picture_is_that_after_it(pictures: torch.Tensor) -> None:
+    seen: list[tuple[float, float]] = []
+    first = Objective(
+        StyleTransferLoss(**LOSS), pictures[0], [pictures[1]], [1.0], None, torch.autocast("cpu", enabled=False)
+    )
+    optimize(
+        pictures[0], pictures[1], steps=1, loss=LOSS, precision="float32",
+        on_step=lambda p: seen.append((p.losses.total.item(), first(p.picture).total.item())),
+    )  # fmt: skip
+    before, after = first(pictures[0]).total.item(), seen[0][1]
+    assert seen[0][0] == pytest.approx(before, rel=1e-4) and after < 0.95 * before
+
+
 def test_the_stylizer_sees_the_styles_as_the_loss_does(pictures: torch.Tensor) -> None:
     content, style = pictures[0], resize(pictures[1], 2.0)
     options = {
@@ -85,50 +114,6 @@ def test_coarse_scales_come_first(pictures: torch.Tensor) -> None:
 
     optimize(pictures[0], pictures[1], steps=1, size=64, scales=2, loss=LOSS, on_step=note)
     assert sizes == [(32, 42), (64, 85)]
-
-
-def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(pictures: torch.Tensor, tmp_path: Path) -> None:
-    options = {"content": pictures[0], "style": pictures[1], "window": 4, "steps": 10}
-    whole = losses_of(**options)
-    taken: list[float] = []
-
-    def stop(progress: Progress) -> None:
-        taken.append(progress.losses.total.item())
-        if progress.step == 6:
-            raise KeyboardInterrupt
-
-    state = tmp_path / "run.state"
-    with pytest.raises(KeyboardInterrupt):
-        losses_of(**options, state=state, on_step=stop)
-    assert state.exists()
-    rest = losses_of(**options, state=state)
-    assert rest == pytest.approx(whole[4:], rel=1e-5)
-    assert not state.exists()
-
-
-@pytest.mark.parametrize("change", ["style", "content's size", "optimizer"])
-def test_what_an_interrupted_run_of_another_job_left_is_passed_over(
-    pictures: torch.Tensor, tmp_path: Path, change: str
-) -> None:
-    def stop(progress: Progress) -> None:
-        raise KeyboardInterrupt
-
-    options = {"content": pictures[0], "style": pictures[1], "window": 1, "steps": 3}
-    state = tmp_path / "run.state"
-    with pytest.raises(KeyboardInterrupt):
-        losses_of(**options, state=state, on_step=lambda progress: stop(progress) if progress.step == 2 else None)
-    assert state.exists()
-    other = {"style": {"style": pictures[2]}, "content's size": {"size": 40}, "optimizer": {"optimizer": "lbfgs"}}
-    options |= other[change]
-    assert losses_of(**options, state=state) == losses_of(**options)
-
-
-def test_it_stops_when_the_loss_has_converged(pictures: torch.Tensor) -> None:
-    losses = losses_of(content=pictures[0], style=pictures[1], steps=60, window=5, tolerance=0.2)
-    assert 10 <= len(losses) < 60
-    before, after = sum(losses[-10:-5]), sum(losses[-5:])
-    assert before - after < 0.2 * before
-    assert not converged([1.0, 0.5, 0.2, 0.1], tolerance=0.0, window=2)
 
 
 def test_weights_mix_gram_matrices(pictures: torch.Tensor) -> None:
@@ -164,6 +149,16 @@ def test_each_region_goes_to_its_own_style(pictures: torch.Tensor) -> None:
     )
     difference = result[0, 0] - result[0, 2]  # red minus blue
     assert float(difference[:, :24].mean()) > 0.15 and float(difference[:, 40:].mean()) < -0.15
+
+
+def test_masks_that_overlap_share_the_style_s_weight(pictures: torch.Tensor) -> None:
+    """Two white masks of one style: the style's share is that of one mask, as in a stylizer's picture."""
+    white = torch.ones(48, 64)
+    found: list[dict[str, torch.Tensor]] = []
+    for styles, masks in (([pictures[1]], [white]), ([pictures[1]] * 2, [white] * 2)):
+        note = {"on_step": lambda p: found.append(p.losses.raw), "precision": "float32"}
+        optimize(pictures[0], styles, masks=masks, steps=1, loss=LOSS, **note)  # type: ignore[arg-type]
+    assert found[1]["style"].item() == pytest.approx(found[0]["style"].item(), rel=1e-4)
 
 
 @pytest.mark.parametrize("preserve_color", ["none", "luminance", "histogram"])
@@ -215,7 +210,7 @@ def test_a_loss_network_without_mean_activations_is_calibrated_on_the_pictures(
         made.append(StyleTransferLoss(**options))  # type: ignore[arg-type]
         return made[-1]
 
-    monkeypatch.setattr("nst.image_optimization.StyleTransferLoss", keep)
+    monkeypatch.setattr("nst.optimization_checks.StyleTransferLoss", keep)
     random = LOSS | {"network": {"name": "vgg19", "weights": "random"}, "normalized": True}
     optimize(pictures[0], [pictures[1], pictures[2]], steps=1, loss=random, precision="float32")
     network = made[0].network
@@ -224,32 +219,6 @@ def test_a_loss_network_without_mean_activations_is_calibrated_on_the_pictures(
     means = features.mean(dim=(0, 2, 3))
     fires = means > 0.5  # a random filter may be silent nearly everywhere, and is left as it is
     assert fires.sum() > 64 and torch.allclose(means[fires], torch.ones(int(fires.sum())), atol=1e-3)
-
-
-def test_mistakes_are_one_line(pictures: torch.Tensor, tmp_path: Path) -> None:
-    content, style = pictures[0], pictures[1]
-    for options, said in (
-        ({"learning_rate": -1.0}, "learning_rate must be above 0"),
-        ({"optimizer": "sgd"}, "unknown optimizer 'sgd'"),
-        ({"init": "nowhere.jpg"}, "unknown init"),
-        ({"steps": 0}, "at least 1"),
-        ({"scales": 3}, "coarsest scale"),
-        ({"weights": [1.0, 2.0]}, "one number of at least 0 a style"),
-        ({"masks": [left_mask(), left_mask()]}, "2 masks for 1 styles"),
-        ({"precision": "half"}, "unknown precision 'half'"),
-        ({"init": pictures[:, 0]}, "a batch of 3 as init"),
-        ({"mask": "elsewhere"}, "mask must be segment or 2 label images"),
-        ({"mask": "segment", "weights": [1.0]}, "neither weights nor masks"),
-    ):
-        with pytest.raises(UserError, match=said):
-            optimize(content, style, loss=LOSS, **options)  # type: ignore[arg-type]
-    (tmp_path / "x.state").write_text("not a state")
-    with pytest.raises(UserError, match="not one of an optimisation"):
-        optimize(content, style, loss=LOSS, state=tmp_path / "x.state")
-
-
-def left_mask() -> torch.Tensor:
-    return torch.zeros(48, 64)
 
 
 # --- what docs/optimize.md says ---------------------------------------------------------------------------------------
