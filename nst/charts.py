@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nst.errors import UserError
+from nst.whole_file import written_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +31,7 @@ def draw_frontier(rows: Rows, path: str | Path) -> Path:
 
     Args:
         rows: dicts with ``row``, ``alpha`` (None where there is none), ``content``, ``style``; the bounds among them.
-        path: of the picture file.
+        path: of the picture file, whose suffix says its format.
 
     Raises:
         UserError: the file cannot be written.
@@ -64,7 +65,7 @@ def draw_times(rows: Rows, path: str | Path) -> Path:
 
     Args:
         rows: dicts with ``name``, ``size`` (pixels), ``low``, ``median``, ``high`` (seconds).
-        path: of the picture file.
+        path: of the picture file, whose suffix says its format.
 
     Raises:
         UserError: the file cannot be written.
@@ -97,8 +98,8 @@ def _save(figure: Figure, axes: Axes, path: str | Path) -> Path:
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8)
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=130)
+        with written_whole(Path(path)) as partial:
+            figure.savefig(partial, dpi=130, format=Path(path).suffix[1:])
     except OSError as error:
         raise UserError(f"chart {str(path)!r} cannot be written: {error.strerror or error}.") from None
     return Path(path)

@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 
 class Crew:
-    """Threads that take one item each and divide PyTorch's threads evenly among them.
+    """Threads that take one item each and divide PyTorch's threads among them: evenly, so that up to two may be left over.
 
     Much of what measures a picture is too small to be divided itself: two threads on two pictures wait less than on one.
     On other devices than a processor it is one thread.
@@ -26,7 +26,7 @@ class Crew:
 
     def __init__(self, device: torch.device) -> None:
         threads = torch.get_num_threads()
-        self.size = min(threads, LARGEST) if device.type == "cpu" else 1
+        self.size = _members(threads) if device.type == "cpu" else 1
         self._share = threads // self.size
         self._pool = ThreadPoolExecutor(self.size, initializer=torch.set_num_threads, initargs=(self._share,))
 
@@ -38,3 +38,13 @@ class Crew:
             return list(self._pool.map(function, items))
         finally:
             torch.set_num_threads(threads)
+
+
+def _members(threads: int) -> int:
+    """As many as there are threads up to the largest crew; beyond it that crew or one smaller, whichever uses more of them.
+
+    6 threads are 3 × 2 rather than 4 × 1.
+    """
+    if threads <= LARGEST:
+        return threads
+    return max((LARGEST, LARGEST - 1), key=lambda members: threads // members * members)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nst.contact_sheet import GAP, contact_sheet
-from nst.errors import UserError
+from nst.evaluation_files import write_text
 from nst.images import to_tensor, write_image
 
 # Figure → its heading; arrows point to the better side.
@@ -36,6 +38,7 @@ HEADINGS = {
     "peak_mib": "MiB ↓",
 }
 SIDE, COLUMNS = 192, 9  # of the contact sheet: side of a picture in pixels, most pictures in a line
+LINES = 300  # most lines of the contact sheet: a JPEG has at most 65,535 pixels a side; more pairs make it wider
 TITLE_HEIGHT, BLOCK_GAP = 24, 24  # pixels above the pictures and between pairs
 
 Results = Sequence[Mapping[str, Any]]
@@ -63,8 +66,24 @@ def _table(lines: Sequence[Sequence[str]], pairs: int) -> Table:
     return table
 
 
-def write_tables(folder: Path, rows: Results, pairs: Results, settings: Mapping[str, Any]) -> None:
-    """``results.csv`` and ``results.md`` with the rows, ``results.json`` with settings, rows and every pair.
+def print_failures(failed: Results, measured: int) -> None:
+    """How many pairs were left out, and on standard error a line a reason: one picture may fail in many pairs.
+
+    Args:
+        failed: dicts with ``content``, ``style``, ``reason``.
+        measured: number of the others.
+    """
+    print(f"{measured} pairs measured, {len(failed)} failed and left out of every row")
+    names: dict[str, list[str]] = {}
+    for pair in failed:
+        names.setdefault(pair["reason"], []).append(f"{pair['content']} × {pair['style']}")
+    for reason, pairs in names.items():
+        others = f" and {len(pairs) - 1} more" if len(pairs) > 1 else ""
+        print(f"failed: {pairs[0]}{others}: {reason}", file=sys.stderr)
+
+
+def write_tables(folder: Path, rows: Results, pairs: Results, failed: Results, settings: Mapping[str, Any]) -> None:
+    """``results.csv`` and ``results.md`` with the rows, ``results.json`` with settings, rows, every pair and those left out.
 
     Raises:
         UserError: the folder cannot be written.
@@ -74,17 +93,10 @@ def write_tables(folder: Path, rows: Results, pairs: Results, settings: Mapping[
     writer = csv.DictWriter(table, ["row", "alpha", *_figures(rows)], extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    texts = {
-        "results.csv": table.getvalue(),
-        "results.md": "".join(f"| {' | '.join(line)} |\n" for line in lines),
-        "results.json": json.dumps({"settings": settings, "rows": rows, "pairs": pairs}, indent=1),
-    }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            (folder / name).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"output_dir={str(folder)!r} cannot be written: {error.strerror or error}.") from None
+    everything = {"settings": settings, "rows": rows, "pairs": pairs, "failed": failed}
+    write_text(folder / "results.csv", table.getvalue())
+    write_text(folder / "results.md", "".join(f"| {' | '.join(line)} |\n" for line in lines))
+    write_text(folder / "results.json", json.dumps(everything, indent=1))
 
 
 def write_sheet(path: Path, titles: Sequence[str], pairs: Sequence[Sequence[Image.Image]]) -> Path:
@@ -95,7 +107,7 @@ def write_sheet(path: Path, titles: Sequence[str], pairs: Sequence[Sequence[Imag
         titles: of the pictures of a pair.
         pairs: as many pictures each as there are titles.
     """
-    pairs_a_line = max(1, min(COLUMNS // len(titles), len(pairs)))
+    pairs_a_line = max(1, min(COLUMNS // len(titles), len(pairs)), math.ceil(len(pairs) / LINES))
     blocks = [
         contact_sheet([[to_tensor(picture) for picture in pair] for pair in pairs[start::pairs_a_line]], SIDE)
         for start in range(pairs_a_line)
@@ -111,7 +123,7 @@ def write_sheet(path: Path, titles: Sequence[str], pairs: Sequence[Sequence[Imag
 
 
 def _fitting(title: str, font: Any) -> str:
-    while font.getlength(title) > SIDE:
+    while len(title) > 1 and font.getlength(title) > SIDE:
         title = f"{title.removesuffix('…')[:-1]}…"
     return title
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -92,12 +93,14 @@ def _read_square(path: Path, size: int) -> Image.Image:
 
 
 def _models(cfg: DictConfig) -> list[Row]:
-    alphas = _plain(cfg.alpha)
+    given = _plain(cfg.alpha)
+    alphas = given if isinstance(given, list) else [given]
+    if len({f"{alpha:g}" for alpha in alphas}) < len(alphas):
+        raise UserError(f"alpha={alphas}: give no alpha twice, each is a row.")
     rows = []
     for name, source in named_models(cfg.ckpt).items():
         stylizer = Stylizer.from_checkpoint(source, device=cfg.device, precision=cfg.precision)
-        for alpha in alphas if isinstance(alphas, list) else [alphas]:
-            rows.append(_model(name, stylizer, alpha))
+        rows += [_model(name, stylizer, alpha) for alpha in alphas]
     return rows
 
 
@@ -113,31 +116,45 @@ def _model(name: str, stylizer: Stylizer, alpha: float) -> Row:
 
 def named_models(ckpt: Any) -> dict[str, str]:
     """Models by the name of their row: as given, or else the bundled name or the file's."""
-    plain = _plain(ckpt)
-    if isinstance(plain, Mapping):
-        return {str(name): str(source) for name, source in plain.items()}
-    sources = [str(source) for source in (plain if isinstance(plain, list) else [plain]) if source is not None]
     bundled = bundled_models()
-    names = [source if source in bundled else Path(source).stem for source in sources]
+    return named(ckpt, "ckpt", "models", lambda source: source if source in bundled else Path(source).stem)
+
+
+def named(given: Any, key: str, what: str, name_of: Callable[[str], str]) -> dict[str, str]:
+    """What a key names, one thing, a list or ``{name: thing}``, by the name of its row.
+
+    Args:
+        given: the key's value; null names nothing.
+        key, what: the key, and what its things are, for the message.
+        name_of: the name of a thing that is given without one.
+
+    Raises:
+        UserError: two of one name.
+    """
+    plain = _plain(given)
+    if isinstance(plain, Mapping):
+        return {str(name): str(thing) for name, thing in plain.items()}
+    things = [str(thing) for thing in (plain if isinstance(plain, list) else [plain]) if thing is not None]
+    names = [name_of(thing) for thing in things]
     if len(set(names)) < len(names):
-        raise UserError(
-            f"two models are called {max(names, key=names.count)!r}: name them, as in ckpt={{old: PATH, new: PATH}}."
-        )
-    return dict(zip(names, sources, strict=True))
+        twice = max(names, key=names.count)
+        raise UserError(f"two {what} are called {twice!r}: name them, as in {key}={{old: PATH, new: PATH}}.")
+    return dict(zip(names, things, strict=True))
 
 
 def _finished_outputs(cfg: DictConfig, pairs: Sequence[Pair]) -> list[Row]:
     rows = []
-    if "{content}" not in cfg.output_name or "{style}" not in cfg.output_name:
+    if not all(place in str(cfg.output_name) for place in ("{content}", "{style}")):
         raise UserError(
             f"output_name={cfg.output_name!r} needs {{content}} and {{style}}, as in {{content}}--{{style}}."
         )
-    for name, folder in (_plain(cfg.outputs) or {}).items():
+    folders = named(cfg.outputs, "outputs", "folders", lambda folder: Path(os.path.abspath(folder)).name)
+    for name, folder in folders.items():
         wanted = {pair: _named_after(pair, cfg.output_name) for pair in pairs}
         found = _by_stem(folder)
         if missing := [stem for stem in wanted.values() if stem not in found]:
             raise UserError(
-                f"outputs.{name}: {len(missing)} of {len(wanted)} pictures are not in {str(folder)!r}, the first "
+                f"outputs.{name}: {len(missing)} of {len(wanted)} pictures are not in {folder!r}, the first "
                 f"{missing[0]!r}: name them as output_name says, or choose the same content, style, limit."
             )
         files = {pair: found[stem] for pair, stem in wanted.items()}
@@ -145,7 +162,7 @@ def _finished_outputs(cfg: DictConfig, pairs: Sequence[Pair]) -> list[Row]:
         def paint(content: Source, style: Source, files: Mapping[Pair, Path] = files) -> Image.Image:
             return read_image(files[content, style])
 
-        rows.append(Row(str(name), paint, timed=False))
+        rows.append(Row(name, paint, timed=False))
     return rows
 
 
@@ -153,7 +170,7 @@ def _named_after(pair: Pair, output_name: str) -> str:
     return output_name.replace("{content}", pair[0].name).replace("{style}", pair[1].name)
 
 
-def _by_stem(folder: str | Path) -> dict[str, Path]:
+def _by_stem(folder: str) -> dict[str, Path]:
     """Pictures directly in a folder, by their name without suffix."""
     if not Path(folder).is_dir():
         return {}
@@ -167,7 +184,7 @@ def output_path(folder: str | Path, pair: Pair) -> Path:
 
 def _peers(cfg: DictConfig) -> list[Row]:
     rows = []
-    for name, peer in build_peers(_plain(cfg.peers)).items():
+    for name, peer in build_peers(named(cfg.peers, "peers", "programs", str)).items():
 
         def paint(content: Source, style: Any, peer: Peer = peer) -> Image.Image:
             return peer.paint(content.image, style)

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from nst.crew import LARGEST
 from nst.encoder_contract import MINIMUM_MEAN_ACTIVATION
 from nst.encoders import VGG19
 from nst.images import to_tensor
@@ -32,7 +33,9 @@ MINIMUM_SIDE = 32  # two positions a side at relu5_1, the least that reflection 
 
 SSIM_WINDOW = 7
 SIMILARITY_ROWS = 128  # of a self-similarity, computed together
-STRUCTURE_STEP = 4  # 1,024 of 16,384 positions at 512 × 512: within 4 % of all of them, a tenth of the time
+# Self-similarities of 1,024 to all 16,384 positions at 512 × 512: within 4 % of those of all, in a tenth of the time. Of more
+# positions about as many are taken, or time and memory would grow with the fourth power of the side.
+STRUCTURE_STEP, STRUCTURE_SIDE = 4, 128
 PROJECTIONS, QUANTILES, PROJECTED_SIDE = 64, 256, 128
 HISTOGRAM_LEVELS = 8  # a colour channel
 
@@ -111,7 +114,17 @@ def structural_similarity(output: Tensor, content: Tensor) -> float:
     return float((similarity / ((mean_x**2 + mean_y**2 + c1) * (variances + c2))).mean())
 
 
-def log_self_similarity(features: Tensor, step: int = 1, dtype: torch.dtype = torch.float32) -> Tensor:
+def structure_steps(side: int) -> tuple[int, int]:
+    """Steps between positions i and between positions j for a map of that shorter side: 4 and 1 up to 512 × 512 pixels.
+
+    At 1024 × 1024, 8 and 2: against all j it moved CFSD by 0.2 %, where another choice of i moves it by 4 %.
+    """
+    return max(STRUCTURE_STEP, round(STRUCTURE_STEP * side / STRUCTURE_SIDE)), max(1, round(side / STRUCTURE_SIDE))
+
+
+def log_self_similarity(
+    features: Tensor, step_i: int = 1, step_j: int = 1, dtype: torch.dtype = torch.float32
+) -> Tensor:
     """``log (N S_ij)``, ``S_i = softmax_j(f_i·f_j / C²)``: how alike each position i is to every one of the N positions j.
 
     The factor N makes it the logarithm of the ratio to being alike to all: near 0, where float32 is fine enough, although
@@ -119,34 +132,38 @@ def log_self_similarity(features: Tensor, step: int = 1, dtype: torch.dtype = to
 
     Args:
         features: ``(1, C, H, W)`` of mean activation about 1.
-        step: only every ``step``-th position i in both directions is taken.
+        step_i, step_j: only every ``step``-th position in both directions is taken, as i and as j.
         dtype: of the products' factors.
 
     Returns:
-        ``(positions i, H·W)`` float32.
+        ``(positions i, positions j)`` float32.
     """
     picture = features[0].float()
-    picked, everything = picture[:, step // 2 :: step, step // 2 :: step].flatten(1), picture.flatten(1).to(dtype)
-    picked = (picked / features.shape[1] ** 2).to(dtype)
-    logarithms = picture.new_empty(picked.shape[1], everything.shape[1])
-    for rows, block in zip(picked.T.split(SIMILARITY_ROWS), logarithms.split(SIMILARITY_ROWS), strict=True):
-        block.copy_(rows @ everything)
+    f_i, f_j = (picture[:, step // 2 :: step, step // 2 :: step].flatten(1) for step in (step_i, step_j))
+    f_i, f_j = (f_i / features.shape[1] ** 2).to(dtype), f_j.to(dtype)
+    logarithms = picture.new_empty(f_i.shape[1], f_j.shape[1])
+    for rows, block in zip(f_i.T.split(SIMILARITY_ROWS), logarithms.split(SIMILARITY_ROWS), strict=True):
+        block.copy_(rows @ f_j)
         largest = block.amax(dim=1, keepdim=True)
         mean = (block - largest).exp_().mean(dim=1, keepdim=True, dtype=torch.float64)
         block -= (largest.double() + mean.log()).float()
     return logarithms
 
 
-def content_feature_structural_distance(output: Tensor, content: Tensor) -> float:
+def content_feature_structural_distance(output: Tensor, content: Tensor, positions: int) -> float:
     """CFSD: ``Σ_i KL(S_i(content) ‖ S_i(output))`` over the positions of relu3_1, from :func:`log_self_similarity`.
 
     What in a picture is like what is its structure, whatever the colours (Chung et al. 2024, StyleID; the sum over positions
-    as in its published program, which takes torchvision's VGG-19: compare only figures of one program). Where only some
-    positions i were taken, the sum is estimated from them.
+    as in its published program, which takes torchvision's VGG-19: compare only figures of one program).
+
+    Args:
+        output, content: logarithms of self-similarities, ``(positions i, positions j)``.
+        positions: how many the maps have; where only some of them were taken, the sum is estimated from those.
     """
     blocks = zip(output.split(SIMILARITY_ROWS), content.split(SIMILARITY_ROWS), strict=True)
     total = sum(float((q.exp() * (q - p)).sum(dtype=torch.float64)) for p, q in blocks)
-    return total / len(content)  # Σ_j (1/N) N S_ij log(S_ij / S'_ij), averaged over the i taken, times N
+    # With n of the N positions as j: Σ_j (1/n) n S_ij log(S_ij / S'_ij), averaged over the i taken, times N.
+    return total / len(content) * (positions / content.shape[1])
 
 
 def projected_quantiles(features: Tensor, projections: int = PROJECTIONS, quantiles: int = QUANTILES) -> Tensor:
@@ -221,7 +238,7 @@ class PairMetrics:
             bfloat16 it halves their time and takes a third off the whole; it moved no figure by more than 0.4 % (the MicroAST
             ones; the others by 0.2 %).
 
-    Several threads may use one.
+    Several threads may use one; call ``structure`` of a content first, or each of them would compute it.
     """
 
     def __init__(self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> None:
@@ -234,8 +251,8 @@ class PairMetrics:
         for layer in STYLE_LAYERS:
             mean = means[layer.replace("relu", "conv")].to(device)
             self.scales[layer] = torch.where(mean > MINIMUM_MEAN_ACTIVATION, mean, 1.0)
-        # Of contents, which several outputs are compared with: 67 MB each at 512 × 512.
-        self.content_similarity = lru_cache(maxsize=2)(self._self_similarity)
+        # Of the contents that a crew's outputs are compared with: 67 MB each at 512 × 512, at most twice as much beyond.
+        self.structure = lru_cache(maxsize=LARGEST)(self._self_similarity)
 
     @torch.inference_mode()
     def features(self, image: Image.Image) -> PictureFeatures:
@@ -259,21 +276,22 @@ class PairMetrics:
             variation=float(total_variation(picture[None])),
         )
 
+    @torch.inference_mode()
     def _self_similarity(self, features: PictureFeatures) -> Tensor:
-        scale = self.scales[STRUCTURE_LAYER].view(1, -1, 1, 1)
-        return log_self_similarity(features.maps[STRUCTURE_LAYER] / scale, STRUCTURE_STEP, self.dtype)
+        maps, scale = features.maps[STRUCTURE_LAYER], self.scales[STRUCTURE_LAYER].view(1, -1, 1, 1)
+        return log_self_similarity(maps / scale, *structure_steps(min(maps.shape[2:])), self.dtype)
 
     @torch.inference_mode()
     def compare(self, output: PictureFeatures, content: PictureFeatures, style: PictureFeatures) -> dict[str, float]:
         """Figures of one output, by name, in the order of a table. All three pictures are of one size."""
-        structure = self.content_similarity(content)
+        structure, positions = self.structure(content), content.maps[STRUCTURE_LAYER][0, 0].numel()
         similarity = structure if output is content else self._self_similarity(output)
         return {
             "content": relative_content_distance(output.maps, content.maps),
             "style": relative_style_distance(output.statistics, style.statistics),
             "gram": relative_gram_distance(output.grams, style.grams),
             "ssim": structural_similarity(output.luma, content.luma),
-            "cfsd": content_feature_structural_distance(similarity, structure),
+            "cfsd": content_feature_structural_distance(similarity, structure, positions),
             "sliced_wasserstein": sliced_wasserstein_distance(output.quantiles, style.quantiles),
             "color_histogram": color_histogram_distance(output.histogram, style.histogram),
             "total_variation": output.variation,

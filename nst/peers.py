@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import shlex
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -11,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from nst.color import match_colors
 from nst.errors import UserError
-from nst.images import read_image, to_tensor, write_image
+from nst.images import from_array, read_image, to_image, to_srgb, to_tensor, write_image
+from nst.pictures import as_float, to_batch
 
 Picture = Image.Image
 
@@ -53,7 +57,7 @@ def _peer(name: str, target: str) -> Peer:
         return BUILT_IN[target]()
     if any(place in target for place in PLACES):
         return command(name, target)
-    return Peer(_import(name, target))
+    return function(name, target)
 
 
 def color_transfer() -> Peer:
@@ -103,11 +107,17 @@ def command(name: str, line: str) -> Peer:
         line: split as a shell would, but run without one; ``{content}``, ``{style}`` and ``{output}`` become paths.
 
     Raises:
-        UserError: the line lacks a path, or, while painting, the program fails or writes nothing.
+        UserError: the line lacks a path, has an open quote or names no program; or, while painting, the program fails or
+            writes nothing.
     """
     if missing := [place for place in PLACES if place not in line]:
         raise UserError(f"peers.{name}: the command lacks {', '.join(missing)}: found {line!r}.")
-    words = shlex.split(line)
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise UserError(f"peers.{name}: {line!r} is no command ({error}): close every quote.") from None
+    if shutil.which(words[0]) is None:
+        raise UserError(f"peers.{name}: there is no program {words[0]!r}: install it, or give its path.")
 
     def paint(content: Picture, style: Picture) -> Picture:
         with tempfile.TemporaryDirectory() as folder:
@@ -136,16 +146,53 @@ def _filled(word: str, paths: Mapping[str, str]) -> str:
     return word
 
 
-def _import(name: str, target: str) -> Callable[[Picture, Picture], Picture]:
+def function(name: str, target: str) -> Peer:
+    """A Python function of content and style, PIL pictures both.
+
+    Args:
+        name: for messages.
+        target: ``module.function``; it returns a picture (PIL), an array, a ``(1, 3, H, W)`` tensor in [0, 1] or a path.
+
+    Raises:
+        UserError: it is not there; or, while painting, it fails or returns something else.
+    """
+    imported = _import(name, target)
+
+    def paint(content: Picture, style: Picture) -> Picture:
+        try:
+            result = imported(content, style)
+        except Exception as error:  # somebody else's program: whatever it is, its user is to know in a line
+            raise UserError(f"peers.{name}: {target} failed with {type(error).__name__}: {error}") from error
+        try:
+            return _picture(result)
+        except UserError as error:
+            raise UserError(f"peers.{name}: what {target} returned is no picture: {error}") from None
+
+    return Peer(paint)
+
+
+def _picture(result: Any) -> Picture:
+    if isinstance(result, Image.Image):
+        return to_srgb(result)
+    if isinstance(result, np.ndarray):
+        return from_array(result)
+    if isinstance(result, Tensor):
+        return to_image(as_float(to_batch(result, "the")[0]))
+    if isinstance(result, str | Path):
+        return read_image(result)
+    raise UserError(f"found {type(result).__name__}, give a PIL picture, an array, a tensor or a path.")
+
+
+def _import(name: str, target: str) -> Callable[[Picture, Picture], Any]:
     module, _, attribute = target.rpartition(".")
     try:
-        function = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+        imported = getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # running the module may raise anything
         known = ", ".join(BUILT_IN)
         raise UserError(
             f"peers.{name}: {target!r} cannot be imported ({error}): give module.function, a command with "
             f"{' '.join(PLACES)}, or one of {known}."
         ) from None
-    if not callable(function):
+    if not callable(imported):
         raise UserError(f"peers.{name}: {target!r} is no function: give one of (content, style) pictures to a picture.")
-    return function
+    return imported

@@ -156,17 +156,59 @@ def test_start_up_is_timed_from_a_fresh_process() -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["rounds=2"], "rounds=2"),
+        (["rounds=2"], "rounds=2: give a whole number of at least 3"),
+        (["rounds=abc"], "rounds=abc"),
         (["ckpt=nobody"], "model 'nobody' does not exist"),
+        (["ckpt=null"], "ckpt=null: give one at least"),
         (["precision=float8"], "unknown precision 'float8'"),
+        (["precision=[]"], r"precision=\[\]: give one at least"),
+        (["cached_style=null"], "cached_style=null"),
         (["sizes=abc"], "sizes=abc"),
-        (["sizes=[]"], "give sides in pixels"),
+        (["sizes=[]"], r"sizes=\[\]: give a whole number of at least 32, or a list"),
+        (["sizes=[256,16]"], r"sizes=\[256, 16\]"),
+        (["peers_up_to=all"], "peers_up_to=all"),
+        (["shortest=-1"], "shortest=-1"),
+        (["seconds_a_size=null"], "seconds_a_size=null"),
+        (["training.batch_size=0"], "training.batch_size=0"),
+        (["training.crop=16"], "training.crop=16"),
+        (["training=true"], "training.batch_size=null"),
+        (["start_up=-1"], "start_up=-1"),
+        (["output_dir=/proc/nowhere"], "output_dir='/proc/nowhere' cannot be written"),
         (["compare=/nowhere"], "compare='/nowhere' cannot be read"),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path: Path, overrides: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         benchmark(configure(tmp_path, *overrides))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"pictures": []}', '{"pictures": [{"size": 32}]}', '{"pictures": [3]}', '{"pictures": {"a": 1}}'],
+)
+def test_an_earlier_run_that_cannot_be_compared_is_noticed_before_the_measuring(
+    tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nst.benchmark.time_in_turns", lambda *args: pytest.fail("measured"))
+    (tmp_path / "earlier.json").write_text(text)
+    with pytest.raises(UserError, match="is no benchmark.json"):
+        benchmark(configure(tmp_path, f"compare={tmp_path}/earlier.json"))
+
+
+def test_the_measurements_are_written_before_anything_is_made_of_them(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = [f"ckpt={{mine: {model}}}", "sizes=32", "peers_up_to=0", "training=null"]
+    benchmark(configure(tmp_path / "earlier", *small))
+
+    def fail(*args: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("nst.benchmark.print_moved_ratios", fail)
+    with pytest.raises(ZeroDivisionError):
+        benchmark(configure(tmp_path / "now", *small, f"compare={tmp_path}/earlier/benchmark.json"))
+    written = json.loads((tmp_path / "now" / "benchmark.json").read_text())
+    assert [row["name"] for row in written["pictures"]] == ["mine"]
 
 
 def test_plain_adain_gives_the_decoder_features_with_the_style_s_statistics() -> None:

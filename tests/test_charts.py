@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +62,14 @@ def test_a_chart_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         charts.draw_times([{"name": "a", "size": 1, "low": 1, "median": 1, "high": 1}], tmp_path / "file" / "x.png")
+
+
+def test_a_chart_stays_as_it_was_where_the_disk_is_full(
+    tmp_path: Path, full_disk: Callable[[], AbstractContextManager[None]]
+) -> None:
+    rows = [{"name": "a", "size": 1, "low": 1, "median": 1, "high": 1}]
+    before = charts.draw_times(rows, tmp_path / "times.png").read_bytes()
+    with full_disk(), pytest.raises(UserError, match="cannot be written"):
+        charts.draw_times(rows * 2, tmp_path / "times.png")
+    assert (tmp_path / "times.png").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["times.png"]

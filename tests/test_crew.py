@@ -40,3 +40,18 @@ def test_beside_a_gpu_one_thread_keeps_all(four_threads: None) -> None:
     crew = Crew(torch.device("cuda"))
     assert crew.size == 1
     assert crew.map(lambda _: torch.get_num_threads(), [None]) == [4]
+
+
+@pytest.mark.parametrize(
+    ("threads", "members"), [(1, 1), (3, 3), (5, 4), (6, 3), (7, 3), (8, 4), (9, 3), (15, 3), (16, 4)]
+)
+def test_a_crew_leaves_as_few_threads_over_as_three_or_four_members_can(threads: int, members: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        crew = Crew(torch.device("cpu"))
+        shares = crew.map(lambda _: torch.get_num_threads(), range(crew.size))
+    finally:
+        torch.set_num_threads(before)
+    assert crew.size == members
+    assert 0 <= threads - sum(shares) <= 2

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,10 +21,9 @@ from PIL import Image
 
 from nst.checkpoints import save_model
 from nst.errors import UserError
-from nst.evaluation import choose_pairs, evaluate, left_out
-from nst.evaluation_report import print_table
-from nst.evaluation_rows import Source, square
-from nst.metrics import PairMetrics
+from nst.evaluation import evaluate
+from nst.evaluation_rows import square
+from nst.metrics import PairMetrics, log_self_similarity
 from nst.networks import build
 from nst.peak_memory import peak_memory
 
@@ -64,39 +67,6 @@ def configure(tmp_path: Path, write_pictures: Callable[..., list[Path]]) -> Call
     return compose_config
 
 
-def sources(*names: str) -> list[Source]:
-    return [Source(Path(name), 64) for name in names]
-
-
-def test_limit_takes_every_eighth_of_800_pairs() -> None:
-    contents, styles = sources(*map(str, range(20))), sources(*map(str, range(40)))
-    everything = choose_pairs(contents, styles, None)
-    assert everything[:2] == [(contents[0], styles[0]), (contents[0], styles[1])] and len(everything) == 800
-    assert choose_pairs(contents, styles, 100) == everything[::8]
-    assert choose_pairs(contents, styles, 5000) == everything
-    assert len(choose_pairs(contents, styles, 7)) == 7
-
-
-@pytest.mark.parametrize("limit", [1, 7, 20, 33, 40, 100, 200, 799])
-@pytest.mark.parametrize(("rows", "columns"), [(20, 40), (7, 12), (30, 30), (41, 20)])
-def test_spread_pairs_meet_every_content_and_style_equally_often(limit: int, rows: int, columns: int) -> None:
-    contents, styles = sources(*map(str, range(rows))), sources(*map(str, range(columns)))
-    pairs = choose_pairs(contents, styles, limit, "spread")
-    assert len(set(pairs)) == len(pairs) == min(limit, rows * columns)
-    for kind, pictures in enumerate((contents, styles)):
-        times = [sum(pair[kind] == picture for pair in pairs) for picture in pictures]
-        assert max(times) - min(times) <= 1
-    assert [pair[0] for pair in pairs] == sorted((pair[0] for pair in pairs), key=contents.index)  # read once each
-
-
-def test_pairs_that_miss_styles_say_so() -> None:
-    contents, styles = sources(*map(str, range(20))), sources(*map(str, range(40)))
-    strided, spread = (choose_pairs(contents, styles, 100, order) for order in ("strided", "spread"))
-    assert left_out(strided, contents, styles) == "100 pairs are of 20 of 20 contents and 5 of 40 styles"
-    assert left_out(spread, contents, styles) is None
-    assert left_out(choose_pairs(contents, styles, 1), contents, styles) is None
-
-
 def test_pictures_are_resized_by_their_shorter_side_and_cut_from_the_middle() -> None:
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 100, 3), dtype=np.uint8))
     expected = image.resize((50, 20), Image.Resampling.LANCZOS).crop((15, 0, 35, 20))
@@ -106,7 +76,7 @@ def test_pictures_are_resized_by_their_shorter_side_and_cut_from_the_middle() ->
 def test_rows_are_the_bounds_then_models_then_a_sweep_over_alpha(
     configure: Callable[..., DictConfig], model: Path, tmp_path: Path
 ) -> None:
-    results = evaluate(configure(f"ckpt={model}", "alpha=[0.0,1.0]"))
+    results = evaluate(configure(f"ckpt={model}", "alpha=[0.0,1.0]")).rows
     assert [(row["row"], row["alpha"]) for row in results] == [
         ("content copied", None), ("style copied", None), ("tiny", 0.0), ("tiny", 1.0),
     ]  # fmt: skip
@@ -129,23 +99,33 @@ def test_rows_are_the_bounds_then_models_then_a_sweep_over_alpha(
 def test_a_folder_of_outputs_gives_the_figures_of_the_model_that_painted_them(
     configure: Callable[..., DictConfig], model: Path, tmp_path: Path
 ) -> None:
-    own = evaluate(configure(f"ckpt={{mine: {model}}}", "save_pictures=true", "limit=3"))[-1]
+    own = evaluate(configure(f"ckpt={{mine: {model}}}", "save_pictures=true", "limit=3")).rows[-1]
     painted = tmp_path / "out" / "mine alpha=1"
     assert {path.name for path in painted.iterdir()} == {"a--x.png", "a--z.png", "b--y.png"}
-    finished = evaluate(configure(f"outputs={{again: '{painted}'}}", "limit=3", f"output_dir={tmp_path}/second"))[-1]
+    second = [f"output_dir={tmp_path}/second", "save_pictures=true"]
+    finished = evaluate(configure(f"outputs={{again: '{painted}'}}", "limit=3", *second)).rows[-1]
     assert finished["row"] == "again" and "milliseconds" not in finished
     assert {name: finished[name] for name in METRICS} == pytest.approx({name: own[name] for name in METRICS})
+    assert not [path for path in (tmp_path / "second").iterdir() if path.is_dir()], "only what was painted is saved"
+
+
+@pytest.mark.parametrize("given", ["{}", "[{}]"])
+def test_a_folder_of_outputs_without_a_name_is_called_as_the_folder(
+    configure: Callable[..., DictConfig], write_pictures: Callable[..., list[Path]], tmp_path: Path, given: str
+) -> None:
+    write_pictures("theirs/a--x.png", width=64, height=64)
+    assert evaluate(configure(f"outputs={given.format(tmp_path / 'theirs')}", "limit=1")).rows[-1]["row"] == "theirs"
 
 
 def test_others_outputs_may_have_other_names_and_formats(configure: Callable[..., DictConfig], tmp_path: Path) -> None:
     negative = f"peers={{negative: {__name__}.invert}}"
-    own = evaluate(configure(negative, "save_pictures=true", "limit=3"))[-1]
+    own = evaluate(configure(negative, "save_pictures=true", "limit=3")).rows[-1]
     (tmp_path / "theirs").mkdir()
     for path in (tmp_path / "out" / "negative").iterdir():
         content, style = path.stem.split("--")
         Image.open(path).save(tmp_path / "theirs" / f"{content}_stylized_{style}.webp", lossless=True)
     named = ["output_name='{content}_stylized_{style}'", f"outputs={{theirs: {tmp_path}/theirs}}"]
-    finished = evaluate(configure(*named, "limit=3"))[-1]
+    finished = evaluate(configure(*named, "limit=3")).rows[-1]
     assert {name: finished[name] for name in METRICS} == pytest.approx({name: own[name] for name in METRICS})
 
 
@@ -178,8 +158,12 @@ def test_without_matplotlib_the_frontier_is_left_out_and_a_line_says_so(
 
 
 def test_another_program_is_a_row(configure: Callable[..., DictConfig], tmp_path: Path) -> None:
-    result = evaluate(configure(f"peers={{negative: {__name__}.invert}}", "limit=2"))[-1]
+    result = evaluate(configure(f"peers={{negative: {__name__}.invert}}", "limit=2")).rows[-1]
     assert result["row"] == "negative" and result["ssim"] < 0 and result["milliseconds"] > 0
+
+
+def test_one_program_needs_no_list(configure: Callable[..., DictConfig]) -> None:
+    assert evaluate(configure("peers=color-transfer", "limit=1")).rows[-1]["row"] == "color-transfer"
 
 
 def test_the_sheet_shows_content_style_and_outputs_of_the_chosen_pairs(
@@ -193,20 +177,30 @@ def test_the_sheet_shows_content_style_and_outputs_of_the_chosen_pairs(
     shown = np.asarray(sheet.crop((4, 28, 196, 220)), dtype=float)
     assert np.corrcoef(first.ravel(), shown.ravel())[0, 1] > 0.9
     assert np.asarray(sheet.crop((0, 0, 196, 24))).min() < 100, "no title above the pictures"
+    evaluate(configure(f"peers={{negative: {__name__}.invert}}", "sheet_pairs=null"))
+    assert Image.open(tmp_path / "out" / "sheet.jpg").size == sheet.size, "all six pairs take two lines too"
     evaluate(configure("sheet_pairs=0", f"output_dir={tmp_path}/none", "limit=1"))
     assert not (tmp_path / "none" / "sheet.jpg").exists()
 
 
-def test_a_wide_table_is_turned_rather_than_cut(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_structure_of_a_content_is_computed_once_although_outputs_are_measured_at_once(
+    configure: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = [{"row": f"model {n}", "alpha": 0.5, **dict.fromkeys(METRICS, 0.12345)} for n in range(2)]
-    for columns, expected in (("60", 1 + len(METRICS)), ("250", 2)):
-        monkeypatch.setenv("COLUMNS", columns)
-        print_table(rows, 1)
-        printed = capsys.readouterr().out
-        assert printed.count("0.1235") == 2 * len(METRICS) and "…" not in printed
-        assert sum(line.startswith("│") for line in printed.splitlines()) == expected
+    made = []
+
+    def slow(*args: Any) -> torch.Tensor:
+        made.append(args)
+        time.sleep(0.05)  # time for another thread to begin the same
+        return log_self_similarity(*args)
+
+    monkeypatch.setattr("nst.metrics.log_self_similarity", slow)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        evaluate(configure(f"peers={{negative: {__name__}.invert}}"))
+    finally:
+        torch.set_num_threads(threads)
+    assert len(made) == 2 + 2 * 6, "each content; of each pair the copied style and the output"
 
 
 def test_peak_memory_sees_what_was_there_for_a_moment() -> None:
@@ -217,22 +211,66 @@ def test_peak_memory_sees_what_was_there_for_a_moment() -> None:
     assert 250 < peak.mebibytes < 300
 
 
+def test_the_memory_of_a_picture_shows_although_the_process_keeps_what_others_freed(
+    write_pictures: Callable[..., list[Path]], tmp_path: Path
+) -> None:
+    content, style = write_pictures("c.png", "s.png")
+    (tmp_path / "theirs.py").write_text(
+        "import torch\ndef large(content, style):\n    torch.ones(100 * 2**20)\n    return content\n"
+        "def small(content, style):\n    torch.ones(16 * 2**20)\n    return content\n"
+    )
+    command = [
+        sys.executable,
+        str(CONFIGS.parent.parent / "scripts" / "evaluate.py"),
+        "ckpt=null",
+        "size=32",
+        "device=cpu",
+    ]
+    command += [f"content={content}", f"style={style}", "peers={large: theirs.large, small: theirs.small}"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=300)
+    large, small = json.loads((tmp_path / "outputs" / "evaluate" / "results.json").read_text())["rows"][2:]
+    if "peak_mib" not in large:
+        pytest.skip("this system cannot tell")
+    assert large["peak_mib"] == pytest.approx(400, abs=20) and small["peak_mib"] == pytest.approx(64, abs=10)
+
+
+def test_memory_is_measured_after_all_timed_pictures(
+    configure: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    monkeypatch.setattr("nst.evaluation_bench.release_memory", lambda: events.append("release"))
+    monkeypatch.setattr(f"{__name__}.invert", lambda content, style: events.append("paint") or content)
+    evaluate(configure(f"peers={{negative: {__name__}.invert}}"))
+    assert events == ["paint"] * 6 + ["release", "paint"]
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["size=16"], "size=16 is too small"),
-        (["limit=0"], "limit=0"),
+        (["size=16"], "size=16: give a whole number of at least 32"),
+        (["size=null"], "size=null: give a whole number"),
+        (["limit=0"], "limit=0: give a whole number of at least 1, or null"),
         (["limit=abc"], "limit=abc"),
+        (["sheet_pairs=-1"], "sheet_pairs=-1"),
+        (["alpha=2"], "alpha=2: give a number from 0 to 1"),
+        (["alpha=[0.5,half]"], r"alpha=\[0.5, 'half'\]"),
+        (["alpha=[1,0.5,1.0]"], "give no alpha twice"),
         (["pairs=random"], "pairs='random': choose strided or spread"),
         (["metrics_precision=float8"], "metrics_precision='float8': choose"),
         (["content=/nowhere"], "no such file or folder"),
         (["ckpt=nobody"], "model 'nobody' does not exist"),
+        (["outputs=/nowhere"], r"outputs.nowhere: 6 of 6 pictures"),
+        (["outputs=[/there/x,/here/x]"], "two folders are called 'x'"),
         (["outputs={other: /nowhere}"], r"outputs.other: 6 of 6 pictures .* 'a--x'"),
         (["output_name=picture"], "output_name='picture' needs {content} and {style}"),
         (["peers={other: nowhere.at.all}"], "peers.other: 'nowhere.at.all' cannot be imported"),
         (["peers={other: json.nothing}"], "peers.other: 'json.nothing' cannot be imported"),
         (["peers={other: function}"], "peers.other: 'function' cannot be imported"),
         (["ckpt=[vgg19,other/vgg19.ckpt]"], "two models are called 'vgg19'"),
+        (['peers={other: "program {content} {style} \'{output}"}'], "peers.other: .* is no command"),
+        (["peers={other: 'no-such-program {content} {style} {output}'}"], "there is no program 'no-such-program'"),
+        (["output_dir=null"], "output_dir=null: name a folder"),
         (["device=abacus"], "device 'abacus' is not available"),
     ],
 )
@@ -249,3 +287,52 @@ def test_pictures_of_one_name_are_refused_where_outputs_are_named_after_them(
     write_pictures("c/more/a.png")
     with pytest.raises(UserError, match="have one name"):
         evaluate(config)
+
+
+def fail_for_the_dark(content: Image.Image, style: Image.Image) -> np.ndarray:
+    """A program that cannot paint one of the contents."""
+    if np.asarray(content).max() == 0:
+        raise ValueError("nothing\nto see")
+    return 255 - np.asarray(content)
+
+
+def test_a_pair_that_fails_is_left_out_of_every_row_and_named(
+    configure: Callable[..., DictConfig], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = configure(f"peers={{negative: {__name__}.invert, strict: {__name__}.fail_for_the_dark}}")
+    expected = evaluate(config).rows
+    capsys.readouterr()
+    Image.new("RGB", (70, 70)).save(tmp_path / "c" / "dark.png")
+    damaged = tmp_path / "s" / "bad.png"
+    damaged.write_bytes((tmp_path / "s" / "x.png").read_bytes()[:2000])
+    evaluation = evaluate(config)
+    details = json.loads((tmp_path / "out" / "results.json").read_text())
+    for row, whole in zip(details["rows"], expected, strict=True):
+        assert {name: row[name] for name in METRICS} == pytest.approx({name: whole[name] for name in METRICS})
+    assert details["rows"] == evaluation.rows and details["failed"] == evaluation.failed
+    assert len(details["pairs"]) == 4 * 6 and len(evaluation.failed) == 3 + 3
+    said = capsys.readouterr()
+    assert "6 pairs measured, 6 failed" in said.out
+    lines = said.err.splitlines()
+    assert lines[0].startswith(f"failed: a × bad and 2 more: cannot read {damaged}: ")
+    assert lines[1:] == [
+        f"failed: dark × x and 2 more: peers.strict: {__name__}.fail_for_the_dark failed with ValueError: nothing to see"
+    ]
+
+
+def test_if_every_pair_fails_that_is_one_line(configure: Callable[..., DictConfig], tmp_path: Path) -> None:
+    config = configure("content=" + str(tmp_path / "c" / "a.png"))
+    (tmp_path / "c" / "a.png").write_text("no picture")
+    with pytest.raises(UserError, match="no pair could be measured, 3 failed, the first: cannot read .*a.png"):
+        evaluate(config)
+
+
+def test_a_folder_that_cannot_be_written_is_noticed_before_anything_is_painted(
+    configure: Callable[..., DictConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painted: list[Image.Image] = []
+    monkeypatch.setattr(f"{__name__}.invert", lambda content, style: painted.append(content) or content)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="output_dir='.*' cannot be written"):
+        evaluate(configure(f"peers={{negative: {__name__}.invert}}", f"output_dir={tmp_path}/file/out"))
+    assert not painted

