@@ -40,6 +40,8 @@ def read_model(source: str | Path) -> tuple[dict[str, Any], State]:
         UserError: it does not exist or is something else.
     """
     bundled = bundled_models()
+    if not source:
+        raise UserError(f"no model is named: give a file, a folder or a bundled name ({', '.join(bundled)}).")
     path = bundled.get(str(source), Path(source))
     if path.is_dir():
         return _read_folder(path)
@@ -47,9 +49,7 @@ def read_model(source: str | Path) -> tuple[dict[str, Any], State]:
         raise UserError(
             f"model {str(source)!r} does not exist: give a file, a folder or a bundled name ({', '.join(bundled)})."
         )
-    foreign = UserError(
-        f"{str(path)!r} is not a model of nst: give a checkpoint or .safetensors file that train.py wrote."
-    )
+    foreign = _foreign(path)
     try:
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as file:
@@ -65,6 +65,24 @@ def read_model(source: str | Path) -> tuple[dict[str, Any], State]:
         raise UserError(f"model {str(path)!r} cannot be read: {error.strerror or error}.") from None
     except Exception:  # unpickling something else can raise anything
         raise foreign from None
+
+
+def read_run_config(checkpoint: Path) -> dict[str, Any]:
+    """The whole config of the run that wrote a Lightning checkpoint.
+
+    Raises:
+        UserError: it is something else.
+    """
+    try:
+        return dict(torch.load(checkpoint, weights_only=True, map_location="cpu")["config"])
+    except Exception:  # as above
+        raise _foreign(checkpoint) from None
+
+
+def _foreign(path: Path) -> UserError:
+    return UserError(
+        f"{str(path)!r} is not a model of nst: give a checkpoint or .safetensors file that train.py wrote."
+    )
 
 
 def _read_folder(folder: Path) -> tuple[dict[str, Any], State]:

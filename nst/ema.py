@@ -63,8 +63,12 @@ class ExponentialMovingAverage(pl.Callback):
         if self._average:  # before checkpoints are written in on_validation_end
             self._swap(module)
 
+    def averaged_state(self, module: pl.LightningModule) -> dict[str, Tensor]:
+        """The network's own state with the average in place of the weights."""
+        return {**module.network.own_state_dict(), **self._average}  # type: ignore[operator,union-attr,dict-item]
+
     def on_save_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
-        state = {**module.network.own_state_dict(), **self._average}  # type: ignore[operator,union-attr,dict-item]
+        state = self.averaged_state(module)
         checkpoint["averaged_state_dict"] = {f"network.{name}": tensor for name, tensor in state.items()}
 
     def on_load_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:

@@ -16,9 +16,11 @@ from torch.optim.lr_scheduler import LRScheduler
 from nst.base_network import BaseNetwork
 from nst.color_transport import color_statistics
 from nst.encoder_contract import Encoder, same_features
+from nst.errors import UserError
 from nst.fusion import Alpha
 from nst.images import crop, pad_to_multiple
 from nst.losses import IDENTITY_TERMS, LossFeatures, LossInputs, LossValues, SelectedLossFeatures, StyleTransferLoss
+from nst.schedules import schedule_of_run
 from nst.statistics import Statistics
 from nst.style_code import StyleCode
 from nst.weight_penalties import spectral_penalty
@@ -39,7 +41,8 @@ class EncodedPictures:
     ) -> None:
         self.pictures, self._network, self._loss = pictures, network, loss
         self._style_layers = network.style_encoder.layers if network.style_encoder in shared else ()
-        self._content_layers = network.content_layers if network.content_encoder in shared else ()
+        fitting = all(side % network.stride == 0 for side in pictures.shape[2:])  # others have to be extended first
+        self._content_layers = network.content_layers if fitting and network.content_encoder in shared else ()
 
     @cached_property
     def _maps(self) -> dict[str, Tensor]:
@@ -87,7 +90,7 @@ class StyleTransferModule(pl.LightningModule):
         network: what is trained.
         loss: the weighted loss; its VGG-19 never changes.
         optimizer: takes parameter groups, gives an optimizer.
-        scheduler: takes the optimizer, gives a schedule that is stepped after every step; or ``None``.
+        scheduler: takes the optimizer (and ``total_steps``), gives a schedule that is stepped after every step; or ``None``.
         alpha: degree of stylization in training, see :func:`nst.fusion.alpha_per_level`.
         styles_per_content: styles of its batch that every content is painted in; a picture is encoded once for all of them.
         identity_samples: pictures of each kind a step that are stylized with themselves, for the identity terms.
@@ -102,7 +105,7 @@ class StyleTransferModule(pl.LightningModule):
         network: BaseNetwork,
         loss: StyleTransferLoss,
         optimizer: Callable[..., Optimizer],
-        scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+        scheduler: Callable[..., LRScheduler] | None = None,
         alpha: Alpha = 1.0,
         styles_per_content: int = 1,
         identity_samples: int = 1,
@@ -228,10 +231,14 @@ class StyleTransferModule(pl.LightningModule):
         groups: list[dict[str, Any]] = [{"params": others}]
         if fine_tuned:
             groups.append({"params": fine_tuned, "lr": self.encoder_learning_rate})
-        optimizer = self._optimizer(groups)
-        if self._scheduler is None:
-            return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self._scheduler(optimizer), "interval": "step"}}
+        try:
+            optimizer = self._optimizer(groups)
+            if self._scheduler is None:
+                return optimizer
+            schedule = schedule_of_run(self._scheduler, optimizer, self.trainer)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"optimizer or scheduler does not fit: {error}.") from error
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what was learned: the network's own state, and the config that rebuilds it, in plain types."""

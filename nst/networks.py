@@ -49,16 +49,16 @@ class StyleTransferNetwork(BaseNetwork):
         hidden: int = 0,
         recolor: bool = True,
     ) -> None:
-        super().__init__(style_encoder)
-        self.recolor = recolor
-        self.content_encoder = build_encoder(**content_encoder)
         if not fusion.get("layers"):
             raise UserError("fusion needs at least one of the encoders' layers: set fusion.layers, e.g. [relu4_1].")
+        layers = list(fusion["layers"])
+        super().__init__(style_encoder if hidden else _without_idle_layers(style_encoder, layers))
+        self.recolor = recolor
+        self.content_encoder = build_encoder(**_without_idle_layers(content_encoder, layers))
         if unknown := set(fusion) - {"layers"}:
             raise UserError(f"unknown fusion option {sorted(unknown)[0]!r}: it has layers alone.")
         if not decoder.get("widths"):
             raise UserError("decoder needs widths (stride: channels), e.g. {8: 256, 4: 128, 2: 64, 1: 32}.")
-        layers = list(fusion["layers"])
         for layer in layers:
             for kind, encoder in (("content", self.content_encoder), ("style", self.style_encoder)):
                 if layer not in encoder.layers:
@@ -66,6 +66,14 @@ class StyleTransferNetwork(BaseNetwork):
                         f"fusion layer {layer!r} is not among the {kind} encoder's: {list(encoder.layers)}."
                     )
         position = [self.content_encoder.layers.index(layer) for layer in layers]
+        for layer, index in zip(layers, position, strict=True):
+            wide = self.content_encoder.out_channels[index]
+            other = self.style_encoder.out_channels[self.style_encoder.layers.index(layer)]
+            if wide != other:
+                raise UserError(
+                    f"fusion layer {layer!r} has {wide} channels in the content encoder and {other} in the style encoder: "
+                    "give both the same name, as encoder=NAME does."
+                )
         strides = [self.content_encoder.strides[i] for i in position]
         widths = {int(stride): int(width) for stride, width in decoder["widths"].items()}
         options = {key: value for key, value in decoder.items() if key != "widths"}
@@ -144,6 +152,15 @@ class StyleTransferNetwork(BaseNetwork):
         for (stride, _), *affines in zip(self.decoder.places, *known, strict=True):
             blends.append(blended(affines, [F.avg_pool2d(mask, stride) for mask in masks]))  # type: ignore[arg-type]
         return blends
+
+
+def _without_idle_layers(encoder: Mapping[str, Any], used: Sequence[str]) -> Mapping[str, Any]:
+    """An encoder's options without layers whose features nothing uses, if it is trained: what leads to them alone would never
+    have a gradient, and DDP waits for those of all that is trained."""
+    layers = encoder.get("layers") or ()
+    if not encoder.get("trainable_from") or not set(used) <= set(layers):
+        return encoder
+    return {**encoder, "layers": [layer for layer in layers if layer in used]}
 
 
 NETWORKS: dict[str, type[BaseNetwork]] = {"multiscale": StyleTransferNetwork, "fast": FastNetwork}

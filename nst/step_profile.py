@@ -28,7 +28,7 @@ class StepProfile(pl.Callback):
         self._start = 0.0
 
     def on_train_batch_start(self, trainer: pl.Trainer, *args: Any) -> None:
-        if trainer.global_step == self.first_step:
+        if trainer.global_step == self.first_step and self._profiler is None:  # a step may have several batches
             activities = [ProfilerActivity.CPU]
             if trainer.strategy.root_device.type == "cuda":
                 activities.append(ProfilerActivity.CUDA)

@@ -15,19 +15,25 @@ from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 from hydra import compose
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
+from nst.config_numbers import Number, check_numbers
+from nst.config_parts import build_part
 from nst.errors import UserError
+from nst.study_ranges import own_value, ranges_of, suggest
 from nst.training import train
 
 if TYPE_CHECKING:
     import optuna
 
 log = logging.getLogger(__name__)
-Range = Mapping[str, Any]
+NUMBERS = {
+    "study.trials": Number(1, whole=True),
+    "study.objective.content_bound": Number(),
+    "study.objective.penalty": Number(0),
+}
 
 
 def tune(cfg: DictConfig, overrides: Sequence[str] = ()) -> optuna.Study:
@@ -41,23 +47,25 @@ def tune(cfg: DictConfig, overrides: Sequence[str] = ()) -> optuna.Study:
         overrides: of every trial, as given to ``scripts/tune.py``.
 
     Raises:
-        UserError: Optuna is not installed, or ranges or figures that do not fit.
+        UserError: Optuna is not installed, values, ranges or figures that do not fit, or no trial that could be judged.
+        KeyboardInterrupt: the study was interrupted; what it says is how to go on.
     """
     try:
         import optuna
     except ImportError:
         raise UserError('a study needs Optuna: pip install -e ".[tune]".') from None
-    if not isinstance(cfg.study.trials, int) or cfg.study.trials < 1:
-        raise UserError(f"study.trials={cfg.study.trials}: give their number, at least 1.")
+    check_numbers(cfg, NUMBERS)
+    _require_one_process(cfg)
     folder = Path(cfg.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    ranges: dict[str, Range] = OmegaConf.to_container(cfg.study.parameters, resolve=True)  # type: ignore[assignment]
+    parameters: dict[str, Any] = OmegaConf.to_container(cfg.study.parameters, resolve=True)  # type: ignore[assignment]
+    ranges = ranges_of(parameters)
     study = optuna.create_study(
         storage=f"sqlite:///{folder / 'study.db'}",
         study_name=cfg.run_name,
         load_if_exists=True,
-        sampler=instantiate(cfg.study.sampler),
-        pruner=instantiate(cfg.study.pruner),
+        sampler=build_part(cfg, "study.sampler"),
+        pruner=build_part(cfg, "study.pruner"),
     )
     if not study.trials:
         study.enqueue_trial({name: own_value(cfg, name, values) for name, values in ranges.items()})
@@ -71,50 +79,37 @@ def tune(cfg: DictConfig, overrides: Sequence[str] = ()) -> optuna.Study:
         train(trial_cfg, callbacks=[watch])
         return watch.value
 
-    ended = [state for state in optuna.trial.TrialState if state.is_finished()]
-    enough = optuna.study.MaxTrialsCallback(cfg.study.trials, states=ended)  # counts those of other processes too
-    left = max(0, cfg.study.trials - sum(trial.state in ended for trial in study.trials))
-    study.optimize(run, n_trials=left, callbacks=[lambda *_: write_trials(study, folder), enough])
+    judged = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+    enough = optuna.study.MaxTrialsCallback(cfg.study.trials, states=judged)  # counts those of other processes too
+    left = max(0, cfg.study.trials - sum(trial.state in judged for trial in study.trials))
+    try:
+        study.optimize(run, n_trials=left, callbacks=[lambda *_: write_trials(study, folder), enough])
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("the same command goes on with the study") from None
     print_trials(study)
+    if not study.get_trials(deepcopy=False, states=judged[:1]):
+        raise UserError(
+            f"no trial of {str(folder)!r} has come to an end with a value: give rates (study.parameters.optimizer.lr) at "
+            "which training does not diverge, and see that it validates."
+        )
     print(
         f"\nthe best: {' '.join(study.best_trial.user_attrs['overrides'])}\nwritten to {folder}: trials.csv, trials.md"
     )
     return study
 
 
-def suggest(trial: optuna.Trial, name: str, values: Range) -> Any:
-    """A value of ``{low, high[, log][, step]}``, whole if both ends are, or of ``{choices}``.
-
-    Raises:
-        UserError: a range of another form.
-    """
-    options = {"log", "step"} & set(values)
-    if set(values) == {"choices"}:
-        return trial.suggest_categorical(name, list(values["choices"]))
-    if set(values) - options != {"low", "high"}:
+def _require_one_process(cfg: DictConfig) -> None:
+    """Processes that share a trial would each ask the study for one of their own."""
+    devices, nodes = OmegaConf.select(cfg, "trainer.devices"), OmegaConf.select(cfg, "trainer.num_nodes")
+    named = len(devices) if OmegaConf.is_list(devices) else devices
+    if named not in (1, "1") or nodes not in (1, None):
         raise UserError(
-            f"study.parameters: {name} has {dict(values)}: give {{low, high[, log][, step]}} or {{choices}}."
+            f"tune trains on one device, found trainer.devices={devices} and trainer.num_nodes={nodes or 1}: set both to 1, "
+            "and start the command several times for trials side by side."
         )
-    low, high = values["low"], values["high"]
-    kind = trial.suggest_int if isinstance(low, int) and isinstance(high, int) else trial.suggest_float
-    return kind(name, low, high, **{option: values[option] for option in options})
 
 
-def own_value(cfg: DictConfig, name: str, values: Range) -> Any:
-    """What the config has under a key that a study varies; of a config group, the first choice.
-
-    Raises:
-        UserError: there is no such key.
-    """
-    found = OmegaConf.select(cfg, name)
-    if OmegaConf.is_config(found) and values.get("choices"):
-        return values["choices"][0]
-    if found is None or OmegaConf.is_config(found):
-        raise UserError(f"study.parameters: {name!r} is no value of the training config: see configs/train.yaml.")
-    return found
-
-
-def objective(figures: Mapping[str, float], terms: Range) -> float:
+def objective(figures: Mapping[str, float], terms: Mapping[str, Any]) -> float:
     """Style distance, and a penalty where the content distance is beyond its bound: smaller is better.
 
     ``style + penalty · max(0, content − content_bound)``. Both are validation figures before the loss weights multiply
@@ -132,18 +127,19 @@ def objective(figures: Mapping[str, float], terms: Range) -> float:
             raise UserError(
                 f"study.objective: validation gives no {name!r} but {sorted(figures)}: keep the weight of that loss term above 0."
             )
-    excess = max(0.0, float(figures[terms["content"]]) - terms["content_bound"])
+    excess = max(float(figures[terms["content"]]) - terms["content_bound"], 0.0)  # in this order NaN stays NaN
     return float(figures[terms["style"]]) + terms["penalty"] * excess
 
 
 class ReportToTrial(pl.Callback):
-    """Tells a trial its objective after every validation of the training, and stops a run that the pruner gives up.
+    """Tells a trial its objective after every validation of the training, and stops a run that the pruner gives up or that
+    diverged.
 
     Attributes:
         value: the objective at the last validation.
     """
 
-    def __init__(self, trial: optuna.Trial, terms: Range) -> None:
+    def __init__(self, trial: optuna.Trial, terms: Mapping[str, Any]) -> None:
         self.trial, self.terms, self.value = trial, terms, math.nan
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -157,7 +153,7 @@ class ReportToTrial(pl.Callback):
         for kind in ("style", "content"):
             self.trial.set_user_attr(kind, figures[self.terms[kind]])
         self.trial.set_user_attr("step", trainer.global_step)
-        if self.trial.should_prune():
+        if not math.isfinite(self.value) or self.trial.should_prune():
             raise optuna.TrialPruned
 
 

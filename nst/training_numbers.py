@@ -2,55 +2,76 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
 
 from omegaconf import DictConfig, OmegaConf
 
+from nst.config_numbers import Number, check_numbers
 from nst.errors import UserError
 
-LEAST = {
-    "optimizer.lr": 0,
-    "optimizer.weight_decay": 0,
-    "scheduler.warmup_steps": 0,
-    "module.styles_per_content": 1,
-    "module.unfreeze_at": 0,
-    "module.encoder_learning_rate": 0,
-    "module.spectral_penalty": 0,
-    "data.crop": 32,  # two positions a side at relu5_1
-    "data.validation_size": 32,
-    "data.batch_size": 1,
-    "data.validation_pairs": 1,
-    "data.samples_per_epoch": 1,
-    "data.workers": 0,
+BELOW_ONE = math.nextafter(1.0, 0.0)  # a moving average of decay 1 never moves
+NUMBERS = {
+    "seed": Number(0, 2**32 - 1, whole=True, optional=True),
+    "optimizer.lr": Number(0),
+    "optimizer.betas": Number(0, BELOW_ONE, several=True),
+    "optimizer.momentum": Number(0, BELOW_ONE),
+    "optimizer.weight_decay": Number(0),
+    "scheduler.total_steps": Number(1, optional=True),
+    "scheduler.warmup_steps": Number(0),
+    "module.alpha": Number(0, 1, several=True),
+    "module.styles_per_content": Number(1, whole=True),
+    "module.identity_samples": Number(1, whole=True),
+    "module.unfreeze_at": Number(0),
+    "module.encoder_learning_rate": Number(0),
+    "module.spectral_penalty": Number(0),
+    "data.crop": Number(32, whole=True),  # two positions a side at relu5_1
+    "data.validation_size": Number(32, whole=True),
+    "data.validation_fraction": Number(0, 1),
+    "data.batch_size": Number(1, whole=True),
+    "data.distinct_samples": Number(1, whole=True, optional=True),
+    "data.validation_pairs": Number(1, whole=True),
+    "data.samples_per_epoch": Number(1, whole=True),
+    "data.workers": Number(0, whole=True),
+    "trainer.max_steps": Number(-1, whole=True),
+    "trainer.max_epochs": Number(-1, whole=True, optional=True),
+    "trainer.accumulate_grad_batches": Number(1, whole=True),
+    "trainer.gradient_clip_val": Number(0, optional=True),
+    "trainer.log_every_n_steps": Number(0, whole=True),
+    "callbacks.ema.decay": Number(0, 1),
+    "callbacks.early_stopping.patience": Number(0, whole=True),
 }
+WEIGHT = Number(0)
+SIDE = Number(1, whole=True)
 SIZES = ("data.content_size", "data.style_size")
+INTERVAL, BATCHES = "trainer.val_check_interval", Number(1, whole=True)
 
 
-def check_numbers(cfg: DictConfig) -> None:
-    """Refuse what is no number or too small; keys that a config lacks or leaves open are passed over.
+def check_training_numbers(cfg: DictConfig) -> None:
+    """Refuse what is no number or out of its range, and make whole numbers integers; keys that a config lacks are passed over.
 
     Raises:
         UserError: names the first such key, its value and what it takes.
     """
-    for key, least in LEAST.items():
-        _require(cfg, key, least)
-    for term, options in cfg.loss.items():
-        if OmegaConf.is_dict(options) and "weight" in options:
-            _require(cfg, f"loss.{term}.weight", 0)
+    weights = {
+        f"loss.{term}.weight": WEIGHT
+        for term, options in cfg.loss.items()
+        if OmegaConf.is_dict(options) and "weight" in options
+    }
+    check_numbers(cfg, {key: number for key, number in NUMBERS.items() if _has(cfg, key)} | weights)
     for key in SIZES:
         value = OmegaConf.select(cfg, key)
         ends = list(value) if OmegaConf.is_list(value) else [value, value]
-        if len(ends) != 2 or not all(map(_is_number, ends)) or not 1 <= ends[0] <= ends[1]:
-            raise UserError(f"{key}={value}: give one side in pixels, or a range [shortest,longest].")
-    if cfg.seed is not None and (not isinstance(cfg.seed, int) or cfg.seed < 0):
-        raise UserError(f"seed={cfg.seed}: give a whole number of at least 0, or null.")
+        if len(ends) != 2 or not all(map(SIDE.takes, ends)) or ends[0] > ends[1]:
+            given = "null" if value is None else value
+            raise UserError(f"{key}={given}: give one side in whole pixels, or a range [shortest,longest].")
+    check_numbers(cfg, dict.fromkeys(SIZES, SIDE._replace(several=True)))
+    interval = OmegaConf.select(cfg, INTERVAL)
+    if isinstance(interval, int | float) and not 0 < interval < 1:  # Lightning takes shares of an epoch and times, too
+        check_numbers(cfg, {INTERVAL: BATCHES})
 
 
-def _require(cfg: DictConfig, key: str, least: int) -> None:
-    value = OmegaConf.select(cfg, key)
-    if value is not None and not (_is_number(value) and value >= least):
-        raise UserError(f"{key}={value}: give a number of at least {least}.")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _has(cfg: DictConfig, key: str) -> bool:
+    """Whether a config has a key, be it null."""
+    group, _, name = key.rpartition(".")
+    parent = OmegaConf.select(cfg, group) if group else cfg
+    return OmegaConf.is_dict(parent) and name in parent

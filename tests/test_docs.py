@@ -231,7 +231,7 @@ def test_an_evaluation_command_measures(command: str, sets: Path) -> None:
     from nst.evaluation import evaluate
 
     folders = [] if "content=" in command else ["content=PHOTOS", "style=PAINTINGS"]
-    results = evaluate(composed(" ".join([command, *folders, "size=64", "limit=2"])))
+    results = evaluate(composed(" ".join([command, *folders, "size=64", "limit=2"]))).rows
     assert len(results) > 2 and all(np.isfinite(result["content"]) for result in results)
     assert Path("outputs/evaluate/results.csv").is_file()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from nst import UserError
@@ -237,3 +239,16 @@ def test_train_and_its_config_run_two_steps(name: str, tmp_path: Path) -> None:
         cfg = compose("train", overrides)
     assert math.isfinite(train(cfg)["val/total"])
     assert load_model(Path(cfg.output_dir) / "model.safetensors").style_encoder_id.startswith(name)
+
+
+def test_a_class_of_one_s_own_is_used_as_the_readme_says() -> None:
+    (row,) = [line for line in (ROOT / "README.md").read_text().splitlines() if "my_package.MyModule" in line]
+    given = re.findall(r"encoder\.content=\{[^}]*\}", row)
+    content = given[0].replace("my_package.MyModule", SKETCH).replace("stem", "edges").replace("stage1", "parts")
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        cfg = compose("train", [content, content.replace("content", "style"), "decoder=slim", "model.hidden=0"])
+    config = OmegaConf.to_container(cfg.model, resolve=True)
+    network = build(config)  # type: ignore[arg-type]
+    picture = torch.rand(1, 3, 32, 32)
+    assert network(picture, picture).shape == picture.shape
+    assert [encoder.describe()["name"] for encoder in network.encoders] == [SKETCH, SKETCH]

@@ -63,6 +63,15 @@ def test_sharing_the_loss_network_s_pass_changes_nothing(make: Any, batch: dict[
         assert float(shared.raw[name]) == pytest.approx(float(value), rel=1e-4), name
 
 
+def test_crops_of_any_size_can_be_painted_while_the_pass_is_shared(batch: dict[str, torch.Tensor]) -> None:
+    config = dict(multiscale().config)
+    module = module_of(build(config | {"recolor": False}))
+    assert module.network.content_encoder in module._shared
+    batch = {name: pictures[..., :46, :49] for name, pictures in batch.items()}
+    output, values = module.stylize_and_measure(batch)
+    assert output.shape == batch["content"].shape and torch.isfinite(values.total)
+
+
 @pytest.mark.parametrize("make", [multiscale, fast])
 def test_several_styles_a_content_are_the_mean_of_their_pairs(make: Any, batch: dict[str, torch.Tensor]) -> None:
     module = module_of(make())

@@ -393,6 +393,29 @@ def test_a_config_that_does_not_fit_is_named(tiny_config: dict[str, Any], change
         build({**tiny_config, **change})
 
 
+def test_encoders_of_one_layer_name_and_other_widths_are_named(tiny_config: dict[str, Any]) -> None:
+    for part, name in (("content_encoder", "resnet18"), ("style_encoder", "resnet50")):
+        tiny_config[part] = {"name": name, "layers": ["layer1"], "weights": "random", "normalized": False}
+    change = {"fusion": {"layers": ["layer1"]}, "decoder": {"widths": {4: 8, 2: 8, 1: 4}}}
+    with pytest.raises(UserError, match="'layer1' has 64 channels in the content encoder and 256 in the style encoder"):
+        build(tiny_config | change)
+
+
+@pytest.mark.parametrize("hidden", [0, 8])
+@pytest.mark.parametrize("part", ["content_encoder", "style_encoder"])
+def test_whatever_is_trained_gets_a_gradient(tiny_config: dict[str, Any], part: str, hidden: int) -> None:
+    """DDP waits in vain for those of encoder layers that lead nowhere."""
+    tiny_config[part]["trainable_from"] = "conv1_1"
+    network = build(tiny_config | {"fusion": {"layers": ["relu1_1"]}, "hidden": hidden})
+    torch.nn.init.normal_(network.decoder.to_picture.weight)
+    network(torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16)).square().mean().backward()
+    idle = [name for name, weight in network.named_parameters() if weight.requires_grad and weight.grad is None]
+    assert idle == []
+    used_by_hidden = hidden and part == "style_encoder"
+    trained = {name for name, weight in network.named_parameters() if weight.requires_grad and "conv2_1" in name}
+    assert bool(trained) == bool(used_by_hidden)
+
+
 def test_a_config_without_a_part_is_named(tiny_config: dict[str, Any]) -> None:
     del tiny_config["decoder"]
     with pytest.raises(UserError, match="decoder"):

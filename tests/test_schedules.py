@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
-from nst.schedules import constant, cosine, inverse_time
+from nst.schedules import constant, cosine, inverse_time, schedule_of_run, steps_of_run
 
 
 def rates(schedule: Callable[[torch.optim.Optimizer], LambdaLR], steps: int) -> list[float]:
@@ -53,3 +56,29 @@ def test_inverse_time_divides_by_one_plus_decay_times_step() -> None:
     found = rates(lambda o: inverse_time(o, decay=0.5), 4)
     assert found == pytest.approx([2 / 1, 2 / 1.5, 2 / 2, 2 / 2.5])
     assert rates(lambda o: inverse_time(o, decay=0.5, warmup_steps=1), 2) == pytest.approx([1.0, 2 / 1.5])
+
+
+def trainer(max_steps: int = -1, max_epochs: int = -1) -> Any:
+    """Of epochs of 5 steps."""
+    return SimpleNamespace(max_steps=max_steps, max_epochs=max_epochs, datamodule=SimpleNamespace(steps_per_epoch=5))
+
+
+def test_a_run_has_the_steps_of_the_limit_that_comes_first() -> None:
+    assert steps_of_run(trainer(max_steps=8)) == 8
+    assert steps_of_run(trainer(max_epochs=3)) == 15
+    assert steps_of_run(trainer(max_steps=8, max_epochs=3)) == 8
+    assert steps_of_run(trainer(max_steps=8, max_epochs=1)) == 5
+    assert steps_of_run(trainer()) == math.inf
+
+
+def test_a_schedule_ends_with_its_run_unless_told_otherwise() -> None:
+    expected = rates(lambda o: cosine(o, total_steps=8), 12)
+    for schedule in (cosine, partial(cosine, total_steps=None)):
+        assert rates(lambda o, made=schedule: schedule_of_run(made, o, trainer(max_steps=8)), 12) == expected
+    told = partial(cosine, total_steps=8)
+    assert rates(lambda o: schedule_of_run(told, o, trainer(max_steps=100)), 12) == expected
+    assert rates(lambda o: schedule_of_run(constant, o, trainer()), 3) == [2, 2, 2]
+
+
+def test_a_run_without_an_end_keeps_its_rate() -> None:
+    assert rates(lambda o: schedule_of_run(cosine, o, trainer()), 50) == [2] * 50

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from omegaconf import DictConfig
 
 from nst import study
 from nst.errors import UserError
+from nst.study_ranges import suggest
 
 optuna = pytest.importorskip("optuna")
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -35,8 +37,6 @@ def configs(monkeypatch: pytest.MonkeyPatch) -> list[DictConfig]:
     seen: list[DictConfig] = []
 
     def train(cfg: DictConfig, callbacks: Sequence[pl.Callback]) -> None:
-        import math
-
         seen.append(cfg)
         style = abs(math.log10(cfg.optimizer.lr / 1e-3))
         for step in (0, *VALIDATIONS):
@@ -105,19 +105,68 @@ def test_a_study_that_goes_on_with_other_parameters_has_one_table(tmp_path: Path
     assert len({line.count("|") for line in lines}) == 1
 
 
+def test_every_range_can_be_left_out_and_changed(tmp_path: Path, configs: list[DictConfig]) -> None:
+    left_out = ["~study.parameters.loss.style.weight", "study.parameters.loss.moment.weight=null"]
+    tune(tmp_path, "study.trials=4", *left_out, "study.parameters.optimizer.lr.high=5e-4", "optimizer.lr=4e-4")
+    assert {(cfg.loss.style.weight, cfg.loss.moment.weight) for cfg in configs} == {(10.0, 50.0)}
+    assert len({cfg.loss.content.weight for cfg in configs}) == 4
+    assert all(2e-4 <= cfg.optimizer.lr <= 5e-4 for cfg in configs)
+
+
+def test_a_run_that_diverges_is_stopped_and_one_that_failed_does_not_count(
+    tmp_path: Path, configs: list[DictConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, calls = study.train, iter(range(100))
+
+    def sometimes(cfg: DictConfig, callbacks: Sequence[pl.Callback]) -> None:
+        call = next(calls)
+        if call == 1:  # diverges
+            figures = {"val/moment": math.nan, "val/content": math.nan}
+            callbacks[0].on_validation_end(SimpleNamespace(global_step=50, callback_metrics=figures), SimpleNamespace())  # type: ignore[arg-type]
+            raise AssertionError("it went on")
+        if call != 2:  # the third ends without a validation
+            train(cfg, callbacks)
+
+    monkeypatch.setattr(study, "train", sometimes)
+    assert [trial.state.name for trial in tune(tmp_path, "study.trials=3").trials] == ["COMPLETE", "PRUNED", "FAIL"]
+    result = tune(tmp_path, "study.trials=3")
+    assert [trial.state.name for trial in result.trials] == ["COMPLETE", "PRUNED", "FAIL", "COMPLETE"]
+
+
+def test_a_study_without_a_single_value_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, configs: list[DictConfig]
+) -> None:
+    monkeypatch.setattr(study, "train", lambda cfg, callbacks: None)
+    with pytest.raises(UserError, match="no trial of .*mine.* has come to an end with a value"):
+        tune(tmp_path, "study.trials=2")
+    assert len(list(csv.DictReader((tmp_path / "mine" / "trials.csv").open()))) == 2
+
+
+def test_an_interrupted_study_says_how_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, configs: list[DictConfig]
+) -> None:
+    def interrupted(cfg: DictConfig, callbacks: Sequence[pl.Callback]) -> None:
+        raise KeyboardInterrupt("the same command with ckpt_path=last goes on from the last checkpoint")
+
+    monkeypatch.setattr(study, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="goes on with the study"):
+        tune(tmp_path)
+
+
 def test_the_objective_is_the_style_distance_and_a_penalty_beyond_the_content_bound() -> None:
     assert study.objective({"val/moment": 0.2, "val/content": 0.59}, TERMS) == 0.2
     assert study.objective({"val/moment": 0.2, "val/content": 0.7}, TERMS) == pytest.approx(0.2 + 2 * 0.1)
     with pytest.raises(UserError, match="validation gives no 'val/moment'"):
         study.objective({"val/content": 0.7}, TERMS)
+    assert math.isnan(study.objective({"val/moment": 0.2, "val/content": math.nan}, TERMS))
 
 
 def test_ranges_become_suggestions() -> None:
     trial = optuna.trial.FixedTrial({"a": 3, "b": 0.5, "c": "slim", "d": 0.01})
-    assert study.suggest(trial, "a", {"low": 1, "high": 9}) == 3
-    assert study.suggest(trial, "b", {"low": 0, "high": 1.0, "step": 0.25}) == 0.5
-    assert study.suggest(trial, "c", {"choices": ["half", "slim"]}) == "slim"
-    assert study.suggest(trial, "d", {"low": 1e-3, "high": 1.0, "log": True}) == 0.01
+    assert suggest(trial, "a", {"low": 1, "high": 9}) == 3
+    assert suggest(trial, "b", {"low": 0, "high": 1.0, "step": 0.25}) == 0.5
+    assert suggest(trial, "c", {"choices": ["half", "slim"]}) == "slim"
+    assert suggest(trial, "d", {"low": 1e-3, "high": 1.0, "log": True}) == 0.01
     assert trial.distributions["d"].log and not hasattr(trial.distributions["c"], "log")
 
 
@@ -125,20 +174,26 @@ def test_ranges_become_suggestions() -> None:
     ("override", "message"),
     [
         ("study.trials=0", "study.trials=0"),
+        ("study.objective.penalty=much", "study.objective.penalty=much: give a number"),
+        ("study.sampler._target_=optuna.samplers.Nothing", "study.sampler does not fit"),
+        ("trainer=ddp", "trains on one device, found trainer.devices=auto"),
+        ("trainer.devices=2", "trains on one device, found trainer.devices=2"),
+        ("trainer=ddp trainer.devices=1 trainer.num_nodes=2", "trainer.num_nodes=2"),
+        ("+study.parameters.seed=3", "seed has 3: give"),
         ("+study.parameters.seed={low: 1}", "seed has {'low': 1}: give"),
         ("+study.parameters={nothing: {low: 1, high: 2}}", "'nothing' is no value of the training config"),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path: Path, configs: list[DictConfig], override: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        tune(tmp_path, override)
+        tune(tmp_path, *(override.split(" ") if override.startswith("trainer") else [override]))
 
 
 @pytest.mark.slow
 def test_trials_are_training_runs(tmp_path: Path) -> None:
     sizes = [f"data.{name}=32" for name in ("crop", "content_size", "style_size", "validation_size")]
     small = [*sizes, "data.validation_pairs=1", "data.batch_size=1", "data.workers=0", "trainer.accelerator=cpu"]
-    steps = ["trainer.max_steps=2", "trainer.val_check_interval=1", "study.trials=2"]
+    steps = ["trainer.max_steps=3", "trainer.val_check_interval=2", "study.trials=2"]
     result = tune(tmp_path, *small, *steps)
-    assert [len(trial.intermediate_values) for trial in result.trials] == [2, 2]
+    assert [list(trial.intermediate_values) for trial in result.trials] == [[2, 3], [2, 3]]
     assert len(list(tmp_path.glob("mine/trial_00?/model.safetensors"))) == 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import logging
 import math
 import os
 import signal
@@ -17,39 +17,17 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, LightningModule, Trainer
+from small_training import QUICK_CALLBACKS, ROOT, SMALL, logged, losses_by_step, newest_run, small_config
 
 from nst import Stylizer, UserError
 from nst.training import train
 
-ROOT = Path(__file__).parent.parent
-SMALL = [
-    "decoder=slim", "trainer.accelerator=cpu", "trainer.precision=32-true", "trainer.log_every_n_steps=1",
-    "data.crop=64", "data.content_size=64", "data.style_size=64", "data.validation_size=64", "data.validation_pairs=2",
-    "data.batch_size=2", "data.samples_per_epoch=32", "data.workers=0", "callbacks.contact_sheet.pairs=2",
-    "scheduler.warmup_steps=5", "callbacks.last.every_n_train_steps=10", "callbacks.metrics=null",
-]  # fmt: skip
 Compose = Callable[..., DictConfig]
 
 
 @pytest.fixture
 def composed(tmp_path: Path) -> Compose:
-    def make(*overrides: str) -> DictConfig:
-        with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-            return compose("train", [*SMALL, f"output_root={tmp_path}", *overrides])
-
-    return make
-
-
-def losses_by_step(run: Path) -> dict[int, dict[str, float]]:
-    """Every training loss that a run logged."""
-    with (run / "logs" / "metrics.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["train/total"]]
-    names = [name for name in rows[0] if name.startswith("train/")]
-    return {int(row["step"]): {name: float(row[name]) for name in names} for row in rows}
-
-
-def newest_run(root: Path, name: str = "any") -> Path:
-    return max((root / name).iterdir(), key=lambda path: path.stat().st_mtime)
+    return lambda *overrides: small_config(tmp_path, *overrides)
 
 
 def test_a_short_run_leaves_sheets_logs_checkpoints_and_a_model_that_stylizes(
@@ -60,8 +38,7 @@ def test_a_short_run_leaves_sheets_logs_checkpoints_and_a_model_that_stylizes(
 
     assert math.isfinite(metrics["val/total"])
     assert {path.name for path in (run / "sheets").iterdir()} == {f"step_00000{step}.jpg" for step in (0, 2, 4)}
-    with (run / "logs" / "metrics.csv").open() as file:
-        validations = [float(row["val/style"]) for row in csv.DictReader(file) if row["val/style"]]
+    validations = [float(row["val/style"]) for row in logged(run, "val/style")]
     assert len(validations) == 3 and validations[-1] < validations[0]
     first = losses_by_step(run)[0]
     weighted = sum(value for name, value in first.items() if name.startswith("train/weighted/"))
@@ -104,7 +81,7 @@ def test_a_run_killed_in_mid_epoch_and_resumed_logs_the_losses_of_one_never_stop
 ) -> None:
     steps = ["trainer.max_steps=40", "trainer.val_check_interval=25"]
     train(composed(*steps, "run_name=whole"))
-    command = [sys.executable, str(ROOT / "scripts" / "train.py"), *SMALL, *steps]
+    command = [sys.executable, str(ROOT / "scripts" / "train.py"), *SMALL, *QUICK_CALLBACKS, *steps]
     command += [f"output_root={tmp_path}", "run_name=killed"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 180
@@ -135,10 +112,14 @@ class Interruption(Callback):
         if trainer.global_step == self.step:
             for _ in range(self.times):
                 signal.raise_signal(signal.SIGINT)
+            self.times = 0  # a step may have several batches
 
 
-def test_an_interrupted_run_finishes_its_step_and_goes_on_after_it(composed: Compose, tmp_path: Path) -> None:
-    steps = ["trainer.max_steps=8", "trainer.val_check_interval=4"]
+@pytest.mark.parametrize("batches", [1, 2])
+def test_an_interrupted_run_finishes_its_step_and_goes_on_after_it(
+    composed: Compose, tmp_path: Path, batches: int
+) -> None:
+    steps = ["trainer.max_steps=8", "trainer.val_check_interval=4", f"trainer.accumulate_grad_batches={batches}"]
     train(composed(*steps, "run_name=whole"))
     with pytest.raises(KeyboardInterrupt, match="ckpt_path=last goes on"):
         train(composed(*steps, "run_name=stopped"), [Interruption(step=5)])
@@ -152,9 +133,9 @@ def test_an_interrupted_run_finishes_its_step_and_goes_on_after_it(composed: Com
 
 
 def test_a_second_interruption_does_not_wait_for_the_step(composed: Compose, tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as stop:
         train(composed("trainer.max_steps=8", "trainer.val_check_interval=8"), [Interruption(step=2, times=2)])
-    assert not list(tmp_path.rglob("last.ckpt"))
+    assert not list(tmp_path.rglob("last.ckpt")) and str(stop.value) == ""  # there is nothing to go on from
 
 
 def test_wandb_offline_writes_its_run_folder(
@@ -184,12 +165,19 @@ def test_tensorboard_gets_the_losses_and_the_sheet(composed: Compose, tmp_path: 
     assert events.Tags()["images"] == ["val/sheet"]
 
 
-def test_early_stopping_ends_a_run_that_no_longer_improves(composed: Compose) -> None:
+def test_early_stopping_ends_a_run_that_no_longer_improves_and_says_so(
+    composed: Compose, caplog: pytest.LogCaptureFixture
+) -> None:
     cfg = composed(
         "trainer.max_steps=30", "trainer.val_check_interval=2", "optimizer.lr=0", "callbacks.early_stopping.patience=2"
     )
-    train(cfg)
-    assert len(losses_by_step(Path(cfg.output_dir))) < 12
+    with caplog.at_level(logging.INFO):
+        train(cfg)
+    steps = len(losses_by_step(Path(cfg.output_dir)))
+    assert steps < 12
+    assert f"stopped early at step {steps}: val/total has not improved in 2 validations" in caplog.text
+    last = torch.load(Path(cfg.output_dir) / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["global_step"] == steps
 
 
 def test_encoder_layers_are_trained_from_the_step_asked_for(composed: Compose) -> None:
@@ -223,6 +211,17 @@ def test_encoder_layers_are_trained_from_the_step_asked_for(composed: Compose) -
         ("loss.reduction=median", "unknown loss reduction"),
         ("decoder.upsampling=magic", "unknown decoder upsampling"),
         ("model.architecture=none", "unknown model architecture"),
+        ("encoder.content.trainable_from=relu5_1", "nothing would be trained"),
+        ("optimizer._target_=torch.optim.SGD", "optimizer or scheduler does not fit: .*'betas'"),
+        ("optimizer._target_=torch.optim.Nothing", "optimizer does not fit"),
+        ("logger.csv._target_=nowhere.Logger", "logger.csv does not fit"),
+        ("callbacks.last.every_n_train_steps=-1", "callbacks.last does not fit: .*-1"),
+        (
+            "callbacks.best.monitor=val/totl",
+            "callbacks.best.monitor=val/totl: validation gives val/content, .*val/total",
+        ),
+        ("callbacks.early_stopping.monitor=loss", "callbacks.early_stopping.monitor=loss: validation gives"),
+        ("trainer.val_check_interval=abc", "trainer does not fit"),
     ],
 )
 def test_a_mistake_in_the_config_is_one_line(composed: Compose, override: str, message: str) -> None:
@@ -250,7 +249,7 @@ def test_a_seed_left_open_is_drawn_and_noted(composed: Compose) -> None:
 def test_two_processes_train_an_encoder_that_waits(composed: Compose, tmp_path: Path) -> None:
     options = ["encoder=vgg19_finetuned", "module.unfreeze_at=2", "trainer.max_steps=4", "trainer.val_check_interval=4"]
     ddp = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", f"output_root={tmp_path}"]
-    command = [sys.executable, str(ROOT / "scripts" / "train.py"), *SMALL, *options, *ddp]
+    command = [sys.executable, str(ROOT / "scripts" / "train.py"), *SMALL, *QUICK_CALLBACKS, *options, *ddp]
     done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stderr
     assert "sync_dist" not in done.stderr  # validation figures are those of both processes

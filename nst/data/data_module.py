@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -58,7 +59,7 @@ class StyleTransferDataModule(pl.LightningDataModule):
         self,
         content_dir: str | Path,
         style_dir: str | Path,
-        movements: Sequence[str | Sequence[str]] | None = None,
+        movements: str | Sequence[str | Sequence[str]] | None = None,
         crop: int = 256,
         content_size: Size = 400,
         style_size: Size = 400,
@@ -103,8 +104,8 @@ class StyleTransferDataModule(pl.LightningDataModule):
             held_out += validation
         # In the order of their hash: a mixture of movements, and the same one whatever is added.
         contents, held_out = sorted(contents, key=name_fraction), sorted(held_out, key=name_fraction)
-        self.validation_contents = readable(contents[: self.validation_pairs], self.report)
-        self.validation_styles = readable(held_out[: self.validation_pairs], self.report)
+        self.validation_contents = readable(contents[: self.validation_pairs], self.report, self.validation_size)
+        self.validation_styles = readable(held_out[: self.validation_pairs], self.report, self.validation_size)
         for name, paths in (("content", self.validation_contents), ("style", self.validation_styles)):
             if not paths:
                 raise UserError(
@@ -124,15 +125,25 @@ class StyleTransferDataModule(pl.LightningDataModule):
             self.report,
             self.distinct_samples,
         )
-        replicas, rank, steps, batches = 1, 0, 0, 1
+        replicas, rank, steps = 1, 0, 0
         if self.trainer is not None:
-            replicas, rank = self.trainer.world_size, self.trainer.global_rank
-            steps, batches = self.trainer.global_step, self.trainer.accumulate_grad_batches
+            replicas, rank, steps = self.trainer.world_size, self.trainer.global_rank, self.trainer.global_step
         # Whole optimiser steps make an epoch: at its end Lightning would take one of fewer batches.
-        samples = self.batch_size * replicas * batches
-        per_epoch = max(self.samples_per_epoch // samples, 1) * samples
-        sampler = ResumableSampler(per_epoch, steps * samples, replicas, rank)
+        samples = self._samples_per_step
+        sampler = ResumableSampler(self.steps_per_epoch * samples, steps * samples, replicas, rank)
         return self._loader(dataset, sampler)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps that count as an epoch."""
+        return max(self.samples_per_epoch // self._samples_per_step, 1)
+
+    @property
+    def _samples_per_step(self) -> int:
+        """Pairs that all processes together see before the optimiser steps."""
+        if self.trainer is None:
+            return self.batch_size
+        return self.batch_size * self.trainer.world_size * self.trainer.accumulate_grad_batches
 
     def val_dataloader(self) -> Loader:
         size = self.validation_size
@@ -154,3 +165,15 @@ class StyleTransferDataModule(pl.LightningDataModule):
 def _leave_interruptions_to_the_run(worker: int) -> None:
     """Ctrl+C reaches every process of a terminal; loaders are still needed for the step that the run finishes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def original_errors() -> Iterator[None]:
+    """Lets a UserError of a loader process come out as it was: torch makes its message of the process's whole traceback."""
+    try:
+        yield
+    except UserError as error:
+        _, found, message = str(error).rpartition(f"{UserError.__module__}.{UserError.__name__}: ")
+        if not found:
+            raise
+        raise UserError(message) from error

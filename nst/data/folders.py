@@ -29,13 +29,13 @@ def split_by_name(paths: Sequence[Path], validation_fraction: float) -> tuple[li
     return sorted(ordered[held_out:]), sorted(ordered[:held_out])
 
 
-def find_movements(folder: str | Path, movements: Sequence[str | Sequence[str]] | None) -> dict[str, list[Path]]:
+def find_movements(folder: str | Path, movements: str | Sequence[str | Sequence[str]] | None) -> dict[str, list[Path]]:
     """Style pictures by movement, a movement being a sub-folder of any depth.
 
     Args:
         folder: the style set. Pictures directly in it belong to the movement ``.``.
-        movements: names of sub-folders; a list among them holds the folders of one movement, of which one must be there;
-            ``None`` takes all.
+        movements: a name of a sub-folder or several; a list among them holds the folders of one movement, of which one must
+            be there; ``None`` takes all.
 
     Raises:
         UserError: the folder is missing or empty, or a movement has no pictures; the message lists those that do.
@@ -48,6 +48,7 @@ def find_movements(folder: str | Path, movements: Sequence[str | Sequence[str]] 
         found.setdefault(path.relative_to(root).parts[0] if path.parent != root else ".", []).append(path)
     if movements is None:
         return found
+    movements = [movements] if isinstance(movements, str) else movements
     wanted = [[entry] if isinstance(entry, str) else list(entry) for entry in movements]
     missing = [" or ".join(names) for names in wanted if not any(name in found for name in names)]
     if missing or not wanted:

@@ -6,7 +6,7 @@ number of loader processes, and sees what it would have seen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,6 @@ from nst.errors import UserError
 from nst.images import read_reduced, to_tensor
 
 Size = int | Sequence[int]
-ATTEMPTS = 20  # consecutive unreadable pictures before a set is given up
 
 
 def crop_picture(path: Path, size: int, crop: int, squash: bool, position: tuple[float, float] = (0.5, 0.5)) -> Tensor:
@@ -51,7 +50,7 @@ class PairDataset(Dataset[dict[str, Tensor]]):
         flip: mirror half of the pictures.
         squash: resize to a square instead of keeping the aspect ratio.
         seed: of everything random.
-        report: where unreadable pictures are listed; they are replaced by their successors.
+        report: where unreadable pictures are listed; others are drawn in their place, of another movement if theirs has none.
         distinct_samples: start again after so many samples, to see whether a network can learn those; ``None``: never.
     """
 
@@ -75,6 +74,7 @@ class PairDataset(Dataset[dict[str, Tensor]]):
         counts = np.sqrt([len(paths) for paths in self.movements])
         self.chances = counts / counts.sum()
         self._orders: dict[int, np.ndarray] = {}
+        self._reported: set[Path] = set()  # a line once a process, not once a sample
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         if self.distinct_samples:
@@ -82,9 +82,7 @@ class PairDataset(Dataset[dict[str, Tensor]]):
         random = np.random.default_rng([self.seed, 1, index])
         turn, place = divmod(index, len(self.contents))
         content = self._read(self.contents, int(self._order(turn)[place]), self.content_size, random)
-        movement = self.movements[random.choice(len(self.movements), p=self.chances)]
-        style = self._read(movement, int(random.integers(len(movement))), self.style_size, random)
-        return {"content": content, "style": style}
+        return {"content": content, "style": self._style(random)}
 
     def _order(self, turn: int) -> np.ndarray:
         """The order of the content pictures in a pass; kept, since drawing it anew for every sample would be slow."""
@@ -92,20 +90,42 @@ class PairDataset(Dataset[dict[str, Tensor]]):
             self._orders = {turn: np.random.default_rng([self.seed, 0, turn]).permutation(len(self.contents))}
         return self._orders[turn]
 
+    def _style(self, random: np.random.Generator) -> Tensor:
+        left = self.chances
+        while True:
+            drawn = random.choice(len(left), p=left / left.sum())
+            movement = self.movements[drawn]
+            try:
+                return self._read(movement, int(random.integers(len(movement))), self.style_size, random)
+            except UserError:
+                left = np.where(np.arange(len(left)) == drawn, 0.0, left)
+                if not left.any():
+                    raise
+
     def _read(self, paths: Sequence[Path], first: int, size: Size, random: np.random.Generator) -> Tensor:
+        """A crop of ``paths[first]``, or of any other while they cannot be read; which, no earlier sample decides."""
         side = size if isinstance(size, int) else int(np.exp(random.uniform(np.log(size[0]), np.log(size[1]))))
         position, mirror = (random.random(), random.random()), self.flip and random.random() < 0.5
-        for attempt in range(min(ATTEMPTS, len(paths))):
-            path = paths[(first + attempt) % len(paths)]
+        for path in _each_once(paths, first, random):
             try:
                 picture = crop_picture(path, side, self.crop, self.squash, position)
             except UserError as error:
-                self.report.add(path, str(error))
+                if path not in self._reported:
+                    self._reported.add(path)
+                    self.report.add(path, str(error))
             else:
                 return picture.flip(2) if mirror else picture
         raise UserError(
-            f"{ATTEMPTS} pictures in a row near {str(paths[first])!r} cannot be read: see {self.report.path}."
+            f"none of the {len(paths)} pictures in and around {str(paths[first].parent)!r} can be read: "
+            f"see {self.report.path}."
         )
+
+
+def _each_once(paths: Sequence[Path], first: int, random: np.random.Generator) -> Iterator[Path]:
+    yield paths[first]
+    for place in random.permutation(len(paths)):
+        if place != first:
+            yield paths[place]
 
 
 class FixedPairs(Dataset[dict[str, Tensor]]):
@@ -126,12 +146,12 @@ class FixedPairs(Dataset[dict[str, Tensor]]):
         }
 
 
-def readable(paths: Sequence[Path], report: UnreadableReport) -> list[Path]:
-    """The pictures that can be read; the others go into the report."""
+def readable(paths: Sequence[Path], report: UnreadableReport, size: int) -> list[Path]:
+    """The pictures that can be read at a shorter side of ``size``; the others go into the report."""
     good = []
     for path in paths:
         try:
-            read_reduced(path, 32)
+            read_reduced(path, size)
             good.append(path)
         except UserError as error:
             report.add(path, str(error))

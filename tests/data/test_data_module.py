@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nst.data.data_module import ResumableSampler, StyleTransferDataModule
+from nst.data.data_module import ResumableSampler, StyleTransferDataModule, original_errors
 from nst.errors import UserError
 
 Write = Callable[..., list[Path]]
@@ -177,11 +177,38 @@ def test_unreadable_pictures_are_listed_and_passed_over(folders: Path) -> None:
     assert set(data.report.entries()) == {str(path) for path in broken}
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_of_a_loader_process_comes_out_as_it_was(folders: Path, workers: int) -> None:
+    data = module(folders, workers=workers)
+    data.setup()
+    for path in (folders / "style").rglob("*.png"):
+        path.write_text("no picture")
+    with pytest.raises(UserError) as error, original_errors():
+        next(iter(data.train_dataloader()))
+    assert str(error.value).startswith("none of the ") and "Traceback" not in str(error.value)
+
+
+def test_validation_pictures_are_tried_at_their_size(folders: Path, write_pictures: Write) -> None:
+    for path in (folders / "content").iterdir():
+        path.unlink()
+    write_pictures(*(f"content/long{number}.png" for number in range(4)), width=20_000, height=8)
+    write_pictures(*(f"content/{number}.png" for number in range(4)))
+    data = module(folders, validation_size=256, validation_fraction=0.5, validation_pairs=8)
+    data.setup()
+    assert data.validation_contents and not [path for path in data.validation_contents if "long" in path.name]
+
+
 def test_folders_without_a_readable_picture_are_named(folders: Path) -> None:
     for path in (folders / "content").iterdir():
         path.write_text("no picture")
     with pytest.raises(UserError, match=r"none of the content pictures .* can be read: see .*unreadable\.txt"):
         module(folders).setup()
+
+
+def test_a_movement_may_be_named_without_a_list(folders: Path) -> None:
+    data = module(folders, movements="pop")
+    data.setup()
+    assert list(data.styles) == ["pop"]
 
 
 def test_missing_folders_are_named(folders: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nst.data.folders import UnreadableReport
-from nst.data.pairs import ATTEMPTS, FixedPairs, PairDataset, collate, crop_picture, readable
+from nst.data.pairs import FixedPairs, PairDataset, collate, crop_picture, readable
 from nst.errors import UserError
 from nst.images import read_image, to_tensor
 
@@ -172,9 +172,7 @@ def test_a_dataset_can_be_sent_to_loader_processes(write_pictures: Write, tmp_pa
 # --- unreadable pictures ---------------------------------------------------------------------------------------------
 
 
-def test_unreadable_pictures_are_replaced_by_their_successor_and_reported(
-    write_pictures: Write, tmp_path: Path
-) -> None:
+def test_unreadable_pictures_are_replaced_and_reported(write_pictures: Write, tmp_path: Path) -> None:
     good = write_pictures("b.png", "d.png")
     bad = [tmp_path / "a.png", tmp_path / "c.png"]
     bad[0].write_bytes(b"")
@@ -188,21 +186,55 @@ def test_unreadable_pictures_are_replaced_by_their_successor_and_reported(
 
 
 def test_a_set_without_a_readable_picture_is_given_up(write_pictures: Write, tmp_path: Path) -> None:
-    bad = [tmp_path / f"{number}.png" for number in range(ATTEMPTS + 5)]
+    bad = [tmp_path / f"{number}.png" for number in range(25)]
     for path in bad:
         path.write_text("no picture")
     good = write_pictures("good.png")
-    for contents, styles in ((bad, good), (good, bad), (bad[:2], good)):
-        with pytest.raises(UserError, match=r"cannot be read: see .*unreadable\.txt"):
+    for contents, styles, count in ((bad, good, 25), (good, bad, 25), (bad[:2], good, 2)):
+        with pytest.raises(UserError, match=rf"none of the {count} pictures .* can be read: see .*unreadable\.txt"):
             dataset(contents, {"m": styles}, tmp_path)[0]
+
+
+def test_one_readable_picture_is_found_among_any_number(write_pictures: Write, tmp_path: Path) -> None:
+    bad = [tmp_path / f"{number}.png" for number in range(60)]
+    for path in bad:
+        path.write_text("no picture")
+    contents = [*bad[:30], *write_pictures("good.png"), *bad[30:]]
+    pairs = dataset(contents, {"m": contents}, tmp_path, content_size=32, style_size=32)
+    assert all(pairs[index]["content"].shape == (3, 16, 16) for index in range(3))
+
+
+def test_a_movement_without_a_readable_picture_leaves_its_turn_to_the_others(
+    write_pictures: Write, tmp_path: Path
+) -> None:
+    good = write_pictures("fine/a.png")
+    broken = [tmp_path / f"broken{number}.png" for number in range(9)]
+    for path in broken:
+        path.write_text("no picture")
+    pairs = dataset(good, {"fine": good, "broken": broken, "bad": broken[:1]}, tmp_path)
+    first = [pairs[index]["style"] for index in range(12)]
+    assert all(style.shape == (3, 16, 16) for style in first)
+    assert len(pairs.report.path.read_text().splitlines()) == len(broken), "a picture was reported twice"
+    fresh = dataset(good, {"fine": good, "broken": broken, "bad": broken[:1]}, tmp_path)
+    assert torch.equal(fresh[11]["style"], first[11]), "what was met before decided the sample"
 
 
 def test_readable_sorts_out_what_cannot_be_read(write_pictures: Write, tmp_path: Path) -> None:
     good, bad = write_pictures("a.png", "b.jpg"), tmp_path / "c.png"
     bad.write_text("no picture")
     report = UnreadableReport(tmp_path / "unreadable.txt")
-    assert readable([good[0], bad, good[1]], report) == good
+    assert readable([good[0], bad, good[1]], report, 32) == good
     assert list(report.entries()) == [str(bad)]
+
+
+def test_a_picture_too_elongated_for_the_size_in_use_counts_as_unreadable(
+    write_pictures: Write, tmp_path: Path
+) -> None:
+    (long,) = write_pictures("long.png", width=20_000, height=8)
+    report = UnreadableReport(tmp_path / "unreadable.txt")
+    assert readable([long], report, 32) == [long]
+    assert readable([long], report, 256) == []
+    assert "too elongated" in report.entries()[str(long)]
 
 
 # --- fixed pairs and batches -----------------------------------------------------------------------------------------
