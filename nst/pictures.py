@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def to_batch(
         UserError: it cannot be read or has a shape or range that is not a picture's.
     """
     if isinstance(picture, Tensor):
-        return _checked(picture, name), lambda batch: batch.to(picture.device, picture.dtype).contiguous()
+        return _checked(picture, name), partial(_as_tensor, picture)
     if isinstance(picture, np.ndarray):
         return _from_array(picture)
     return _from_image(_image(picture, name, max_pixels, first_frame))
@@ -143,6 +144,11 @@ def to_size(batch: Tensor, size: int | None, max_size: int | None) -> Tensor:
     if max_size is not None and max(batch.shape[2:]) > max_size:
         batch = resize(batch, max_size / max(batch.shape[2:]))
     return batch
+
+
+def _as_tensor(given: Tensor, result: Tensor) -> Tensor:
+    """A copy on the device and in the type of ``given``: what inference mode made could not go on into a training."""
+    return result.to(given.device, given.dtype).clone(memory_format=torch.contiguous_format)
 
 
 def _image(picture: Image.Image | str | Path, name: str, max_pixels: int | None, first_frame: bool) -> Image.Image:
