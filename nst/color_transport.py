@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from nst.pictures import as_float
-from nst.statistics import positions_by_channels, widest_float
+from nst.pointwise import pointwise_map
+from nst.statistics import widest_float
 
 ROWS = 512  # rows of a picture converted at a time, which bounds memory
 SMALLEST_VARIANCE = 1e-3  # added to every colour's: the noise of a grey picture's chroma is not made into colours
@@ -35,13 +35,7 @@ class ColorMap(NamedTuple):
     shift: Tensor
 
     def __call__(self, pictures: Tensor) -> Tensor:
-        matrices, shifts = (value.to(pictures.dtype).expand(len(pictures), -1, -1) for value in self)
-        if pictures.device.type != "cpu":
-            values = torch.baddbmm(shifts.transpose(1, 2), positions_by_channels(pictures), matrices.transpose(1, 2))
-            return values.transpose(1, 2).unflatten(2, pictures.shape[2:])
-        # A 1×1 convolution a picture is quicker on a processor. Both give channels-last pictures, as what they are added to.
-        colored = zip(pictures.split(1), matrices, shifts, strict=True)
-        return torch.cat([F.conv2d(one, matrix[:, :, None, None], shift[:, 0]) for one, matrix, shift in colored])
+        return pointwise_map(pictures, self.matrix.to(pictures.dtype), self.shift.squeeze(2).to(pictures.dtype))
 
 
 def color_statistics(pictures: Tensor, mask: Tensor | None = None) -> ColorStatistics:

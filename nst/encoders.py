@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -176,14 +177,14 @@ class VGG19(Encoder):
         deepest = max((self.names.index(layer) for layer in wanted), default=-1)
         x = (images - self.mean) / self.std
         found: dict[str, Tensor] = {}
-        for name in self.names[: deepest + 1]:
+        for name, following in pairwise([*self.names[: deepest + 1], ""]):
             if name.startswith("conv"):
                 x = self.convolutions[name](x)
-            elif name.startswith("relu"):
+            elif name.startswith("pool"):
+                x = F.relu(F.max_pool2d(x, 2), inplace=True)
+            elif name in wanted or not following.startswith("pool"):  # else it waits for pooling: the same, for less
                 # In place saves a pass over memory, unless somebody asked for what stood there before.
                 x = F.relu(x, inplace=f"conv{name[4:]}" not in wanted)
-            else:
-                x = F.max_pool2d(x, 2)
             if name in wanted:
                 found[name] = x
         return found

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from nst.errors import UserError
-from nst.statistics import Statistics, positions_by_channels
+from nst.pointwise import pointwise_map
+from nst.statistics import Statistics
 from nst.style_code import StyleCode
 
 Alpha = float | Sequence[float] | Tensor
@@ -117,11 +118,7 @@ class MultiScaleFusion(nn.Module):
     def _project(self, index: int, features: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         projection = self.projections[index]
         assert isinstance(projection, nn.Linear)
-        batch, _, height, width = features.shape
         with torch.autocast(features.device.type, enabled=False):  # the affine map itself is made in float32
             matrix = projection.weight * scale.unsqueeze(1)
             bias = (shift - self.center) @ projection.weight.T + projection.bias
-        values = positions_by_channels(features)
-        matrix, bias = matrix.to(values.dtype), bias.to(values.dtype)
-        projected = torch.baddbmm(bias.unsqueeze(1), values, matrix.transpose(1, 2).expand(batch, -1, -1))
-        return projected.transpose(1, 2).unflatten(2, (height, width))
+        return pointwise_map(features, matrix.to(features.dtype), bias.to(features.dtype))

@@ -18,7 +18,7 @@ REDUCTIONS = ("sum", "mean", "relative")
 
 def squared_norm(x: Tensor) -> Tensor:
     """``‖x‖²`` of each sample of ``(B, …)``, ``(B,)``."""
-    return x.flatten(1).square().sum(dim=1)
+    return x.square().sum(dim=tuple(range(1, x.dim())))  # flattened, channels-last features would be copied
 
 
 def content_distance(features: Tensor, target: Tensor, reduction: str = "relative") -> Tensor:

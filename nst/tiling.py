@@ -22,7 +22,7 @@ from nst.fusion import Alpha, alpha_per_level
 from nst.images import crop, pad_to_multiple
 from nst.memory import returned_memory
 from nst.pictures import as_float, as_given
-from nst.statistics import Statistics, Sums, feature_sums, widest_float
+from nst.statistics import Statistics, Sums, feature_sums
 
 AUTO_TILE = 1024  # side of a tile; with its margin and bfloat16 about 1 GiB at work
 AUTO_WHOLE = 2048 * 2048  # pixels up to which a picture is not cut
@@ -204,7 +204,7 @@ def _statistics(totals: Sequence[Sequence[Sums]], adjust: Adjust | None) -> list
 
 
 def _sums(network: BaseNetwork, features: Sequence[Tensor], part: Part, mask: Tensor | None) -> list[Sums]:
-    """Each level's sums over the inner rectangle, in float64 so that many parts add up."""
+    """Each level's sums over the inner rectangle."""
     sums = []
     for level, stride in zip(features, network.content_strides, strict=True):
         rows, columns = part.within(stride)
@@ -215,6 +215,5 @@ def _sums(network: BaseNetwork, features: Sequence[Tensor], part: Part, mask: Te
             weights = F.adaptive_avg_pool2d(
                 mask[:, :, rows, columns].to(level.device), (inner.shape[2], inner.shape[3])
             )
-        found = feature_sums(inner, weights)
-        sums.append(Sums(*(one.to(widest_float(level.device)) for one in found)))
+        sums.append(feature_sums(inner, weights))
     return sums

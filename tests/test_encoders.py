@@ -71,6 +71,17 @@ def test_a_convolution_that_is_asked_for_keeps_its_negative_values() -> None:
     assert torch.equal(after, before.clamp(min=0))
 
 
+@pytest.mark.parametrize("asked", [[], ["relu1_2"], ["conv1_2"], ["conv1_2", "relu1_2", "conv2_1"]])
+def test_what_is_pooled_is_the_same_whatever_is_asked_for_beside_it(raw_vgg: VGG19, asked: list[str]) -> None:
+    picture = torch.rand(1, 3, 20, 22)
+    convolved = raw_vgg.features(picture, ["conv1_2"])["conv1_2"]
+    found = raw_vgg.features(picture, [*asked, "pool1", "relu2_1"])
+    assert torch.equal(found["pool1"], F.max_pool2d(convolved.relu(), 2))
+    assert torch.equal(found["relu2_1"], raw_vgg.features(picture, ["relu2_1"])["relu2_1"])
+    for name, expected in {"conv1_2": convolved, "relu1_2": convolved.relu()}.items():
+        assert name not in asked or torch.equal(found[name], expected)
+
+
 def test_normalised_features_are_the_original_over_the_mean_activation(
     photographs: list[Tensor], vgg: VGG19, raw_vgg: VGG19
 ) -> None:

@@ -16,7 +16,7 @@ from nst import metrics
 from nst.encoders import VGG19
 from nst.metrics import CONTENT_LAYERS, STYLE_LAYERS, PairMetrics, PictureFeatures
 from nst.perceptual_metrics import ALEXNET, ART_INCEPTION, PerceptualMetrics
-from nst.statistics import Statistics, mean_and_gram
+from nst.statistics import Statistics
 from nst.vgg_weights import caffe_mean_activations
 
 RNG = np.random.default_rng(0)
@@ -42,7 +42,7 @@ def numpy_moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def statistics_of(maps: dict[str, Tensor]) -> dict[str, Statistics]:
-    return {name: metrics.unbiased_statistics(*mean_and_gram(f), f[0, 0].numel()) for name, f in maps.items()}
+    return {name: metrics.unbiased_statistics(f) for name, f in maps.items()}
 
 
 def test_content_distance_is_the_relative_squared_error_of_two_layers() -> None:
@@ -67,8 +67,16 @@ def test_gram_distance_is_the_relative_squared_error_of_five_matrices() -> None:
     for name in STYLE_LAYERS:
         gram_o, gram_s = (np.einsum("ihw,jhw->ij", f[name], f[name]) / f[name][0].size for f in (o, s))
         terms.append(((gram_o - gram_s) ** 2).sum() / (gram_s**2).sum())
-    grams = [{name: mean_and_gram(f)[1] for name, f in maps.items()} for maps in (output, style)]
+    grams = [{name: metrics.gram_per_position(f) for name, f in maps.items()} for maps in (output, style)]
     assert metrics.relative_gram_distance(*grams) == close(np.mean(terms))
+
+
+def test_gram_matrices_of_bfloat16_features_are_right_to_its_precision() -> None:
+    features = torch.rand(1, 24, 40, 50).bfloat16()
+    values = features[0].double().flatten(1)
+    found = metrics.gram_per_position(features)
+    assert found.dtype == torch.float32 and found.shape == (1, 24, 24)
+    assert torch.allclose(found[0].double(), values @ values.T / 2000, rtol=2**-8)
 
 
 def test_microast_losses_are_mean_squared_errors_of_activations_divided_by_their_mean() -> None:

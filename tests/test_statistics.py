@@ -24,6 +24,32 @@ def test_statistics_are_the_mean_and_the_root_of_the_variance_plus_epsilon() -> 
     np.testing.assert_allclose(found.std, np.sqrt(values.var(axis=2) + 1e-5), rtol=1e-4)
 
 
+@pytest.mark.parametrize("channels", [1, 3, 64, 1500])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 2), (3, 1), (7, 9), (33, 31)])
+def test_statistics_of_any_number_of_channels_and_positions(channels: int, height: int, width: int) -> None:
+    features = torch.randn(2, channels, height, width).contiguous(memory_format=torch.channels_last) + 3
+    found, values = feature_statistics(features), features.double().numpy().reshape(2, channels, -1)
+    np.testing.assert_allclose(found.mean, values.mean(axis=2), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found.std.square(), values.var(axis=2) + EPSILON, rtol=1e-4, atol=5e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_mean_far_above_the_deviation_costs_no_digits(dtype: torch.dtype) -> None:
+    features = (torch.randn(1, 8, 128, 130) + 200).to(dtype)
+    found, values = feature_statistics(features), features.double().numpy().reshape(8, -1)
+    np.testing.assert_allclose(found.mean[0], values.mean(axis=1), rtol=1e-6)
+    np.testing.assert_allclose(found.std[0], np.sqrt(values.var(axis=1) + EPSILON), rtol=1e-5)
+
+
+def test_statistics_with_a_gradient_equal_those_without() -> None:
+    features = torch.randn(2, 5, 6, 7)
+    leaf = features.clone().requires_grad_()
+    without, found = feature_statistics(features), feature_statistics(leaf)
+    assert torch.allclose(found.mean, without.mean, atol=1e-6) and torch.allclose(found.std, without.std, atol=1e-5)
+    found.std.sum().backward()
+    assert leaf.grad is not None and leaf.grad.abs().sum() > 0
+
+
 def test_statistics_do_not_depend_on_the_memory_layout() -> None:
     features = torch.randn(2, 5, 6, 7)
     a, b = feature_statistics(features), feature_statistics(features.contiguous(memory_format=torch.channels_last))
