@@ -97,8 +97,10 @@ class OptimizationRun:
         values: list[LossValues] = []
 
         def closure() -> Tensor:
-            algorithm.zero_grad()
-            values[:] = [objective.backward(picture)]
+            seen = picture.detach().clamp(0, 1).requires_grad_(True)  # as in the result; L-BFGS goes beyond black and white
+            values[:] = [objective.backward(seen)]
+            assert seen.grad is not None
+            picture.grad = torch.where(picture == seen, seen.grad, 0)
             return values[0].total
 
         for step in range(first, self.steps):

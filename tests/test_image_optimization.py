@@ -53,6 +53,15 @@ def test_the_loss_falls_to_a_fraction(pictures: torch.Tensor, optimizer: str, in
     assert len(losses) == 25 and losses[-1] < 0.4 * losses[0]
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_the_loss_is_that_of_the_result(pictures: torch.Tensor, optimizer: str) -> None:
+    """Of the picture in [0, 1] that is returned, however far beyond black and white the optimiser would go."""
+    pair = {"content": (3 * pictures[0] - 1).clamp(0, 1), "style": (3 * pictures[1] - 1).clamp(0, 1)}
+    losses = losses_of(**pair, steps=16, optimizer=optimizer)
+    result = optimize(**pair, steps=15, optimizer=optimizer, loss=LOSS, precision="float32")
+    assert losses_of(**pair, steps=1, init=result) == pytest.approx(losses[-1:], rel=1e-4)
+
+
 def test_the_result_has_the_content_s_kind_and_size(pictures: torch.Tensor) -> None:
     picture = Image.effect_noise((50, 40), 60).convert("RGB")
     result = optimize(picture, pictures[1], steps=1, scales=1, loss=LOSS)
