@@ -22,7 +22,7 @@ from nst.batch_plan import Job, find_styles, plan
 from nst.config_numbers import Number, check_numbers
 from nst.errors import UserError
 from nst.images import read_image, write_image
-from nst.pictures import MINIMUM_CONTENT_SIDE, MINIMUM_STYLE_SIDE
+from nst.pictures import MINIMUM_CONTENT_SIDE, MINIMUM_STYLE_SIDE, as_list
 from nst.samples import sample_content, sample_style
 from nst.style_code import StyleCode
 from nst.stylizer import Stylizer
@@ -78,7 +78,8 @@ def stylize(cfg: DictConfig) -> Outcome:
     if distributed and cfg.device is not None:
         raise UserError("trainer sets the devices: use trainer.accelerator and trainer.devices instead of device.")
     settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    jobs = plan(content, styles, cfg.output, cfg.output_dir, cfg.pairing, settings["alpha"])
+    masks = [str(one) for key in ("masks", "mask") for one in as_list(settings[key]) if one is not None]
+    jobs = plan(content, styles, cfg.output, cfg.output_dir, cfg.pairing, settings["alpha"], also_read=masks)
     stylizer = Stylizer.from_checkpoint(cfg.ckpt, device="cpu" if distributed else cfg.device, precision=cfg.precision)
     options = {name: settings[name] for name in OPTIONS}
     keep_there = cfg.output is None and len(jobs) > 1 and not cfg.overwrite
@@ -86,8 +87,9 @@ def stylize(cfg: DictConfig) -> Outcome:
     todo = [job for job in jobs if not (keep_there and job.output.exists())]
     batch = Batch(stylizer, options, cfg.quality, alone=len(jobs) == 1 and not distributed)
     batch.outcome.skipped += [job.output for job in skipped]
-    if cfg.pairing == "mix":
-        batch.styles(jobs[0])  # a mistake in what all need ends the batch before it begins
+    if len(jobs) > 1:  # a mistake in what all need ends the batch before it begins
+        for job in {str(job.alpha): job for job in jobs}.values():
+            batch.rehearse(job, with_styles=cfg.pairing == "mix")
     if distributed:
         from nst.batch_processes import predict  # late: imports Lightning
 
@@ -128,6 +130,16 @@ class Batch:
                 how = {name: self._options[name] for name in ("style_size", *READING)}
                 self._codes[style] = self.stylizer.encode_style(style, **how)
         return [self._codes[style] for style in job.styles]
+
+    def rehearse(self, job: Job, with_styles: bool) -> None:
+        """Paint a small grey picture, in the job's styles or in grey, to learn what is wrong with options and masks.
+
+        Raises:
+            UserError: see :meth:`nst.stylizer.Stylizer.__call__`.
+        """
+        grey = torch.full((1, 3, 64, 64), 0.5)
+        styles = list(self.styles(job)) if with_styles else [grey] * len(job.styles)
+        self.stylizer(grey, styles, job.alpha, **self._options | {"size": None, "max_size": None})
 
     def paint(self, job: Job, content: Image.Image | BaseException) -> None:
         """Make one picture of its decoded content (or of what was wrong with that); its line is printed once it is written."""

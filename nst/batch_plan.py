@@ -44,6 +44,7 @@ def plan(
     output_dir: str | Path,
     pairing: str = "mix",
     alpha: Degree | list[Degree] = 1.0,
+    also_read: Sequence[str] = (),
 ) -> list[Job]:
     """Which files are made of which: sub-folders of a folder or glob are kept below ``output_dir``.
 
@@ -58,10 +59,11 @@ def plan(
         pairing: ``mix``, all styles in every picture; ``zip``, the first content in the first style and so on; ``grid``,
             every content in every style, as ``CONTENT/STYLE.png``.
         alpha: see :class:`Job`; in a grid several of them, ``CONTENT/STYLE_alpha0.5.png``.
+        also_read: files that are no outputs either: masks.
 
     Raises:
         UserError: nothing found, an unknown pairing, contents and styles that do not pair up, one ``output`` for several
-            pictures, or of no known format, two pictures of one name, or an output that is one of the contents.
+            pictures, or of no known format, two pictures of one name, or an output that is one of the files read.
     """
     if pairing not in PAIRINGS:
         raise UserError(f"unknown pairing {pairing!r}: choose from {', '.join(PAIRINGS)}.")
@@ -81,12 +83,11 @@ def plan(
     repeated = [path for path, count in Counter(job.output for job in jobs).items() if count > 1]
     if repeated:
         raise UserError(f"two pictures would be {repeated[0]}: rename a content or a style, and give no alpha twice.")
-    read = {path.resolve() for path in contents}
+    kinds: dict[str, Iterable[str | Path]] = {"mask": also_read, "style": styles, "content picture": contents}
+    read = {Path(path).resolve(): kind for kind, paths in kinds.items() for path in paths}
     for job in jobs:
-        if job.output.resolve() in read:
-            raise UserError(
-                f"{job.output} is a content picture and would be written over: give another name or folder."
-            )
+        if kind := read.get(job.output.resolve()):
+            raise UserError(f"{job.output} is a {kind} and would be written over: give another name or folder.")
     return jobs
 
 

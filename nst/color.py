@@ -46,9 +46,11 @@ def match_colors(style: Tensor, content: Tensor) -> Tensor:
     ``x ← A x + b`` with ``A = Σ_C^½ Σ_S^-½`` (the image-analogies solution) and ``b = μ_C − A μ_S``.
 
     Args:
-        style: ``(1, 3, H, W)`` RGB, float in [0, 1].
+        style: ``(B, 3, H, W)`` RGB, float in [0, 1].
         content: ``(1, 3, H', W')``, float or uint8, on any device; of a large one, a grid of its pixels is enough.
     """
+    if len(style) > 1:
+        return torch.cat([match_colors(one, content) for one in style.split(1)])
     style_mean, style_covariance = _color_statistics(style)
     step = max(round((content.shape[2] * content.shape[3] / ENOUGH_PIXELS) ** 0.5), 1)
     content_mean, content_covariance = _color_statistics(as_float(content[:, :, ::step, ::step]).to(style.device))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -157,7 +158,7 @@ class FastNetwork(BaseNetwork):
         masks.append((1 - torch.stack(masks).sum(dim=0)).clamp_min(0))  # type: ignore[arg-type]
         maps.append(self._modulations(regions[0].style, regions[0].statistics, 0.0))
         colored = [mask * each.colors(features[0]) for mask, each in zip(masks, maps, strict=True)]  # type: ignore[operator]
-        picture = torch.stack(colored).sum(dim=0)
+        picture = reduce(torch.add, colored)
         affines = []
         for index, stride in enumerate([*STRIDES[1:], *self.block_strides]):
             scaled = [F.avg_pool2d(mask, stride) for mask in masks]  # type: ignore[arg-type]

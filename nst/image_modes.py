@@ -96,6 +96,28 @@ def merge_alpha(rgb: Image.Image, matte: Image.Image | None) -> Image.Image:
     return merged
 
 
+def spread_colors(image: Image.Image) -> Image.Image:
+    """The colours of a picture, those of the visible places nearby under transparent ones: what lies hidden there is nobody's
+    business, and a border between the two would be painted.
+
+    Coarser and coarser pictures, the means of what is visible, fill what the finer ones leave.
+
+    Args:
+        image: mode "RGBA".
+
+    Returns:
+        Mode "RGB"; what is visible, if only a little, is unchanged.
+    """
+    rgb, matte = image.convert("RGB"), image.getchannel("A")
+    if matte.getextrema()[0] or max(image.size) == 1:
+        return rgb
+    coarse = image.reduce(2)  # Pillow weights colours by their opacity
+    coarse.putalpha(coarse.getchannel("A").point(lambda value: 255 if value else 0))
+    filling = spread_colors(coarse).resize(image.size, Image.Resampling.BILINEAR)
+    rgb.paste(filling, mask=matte.point(lambda value: 0 if value else 255))
+    return rgb
+
+
 def on_white(image: Image.Image) -> Image.Image:
     """Lay a picture on white paper: (W, H) "RGB" or "RGBA" in, the same size "RGB" out."""
     if image.mode == "RGB":

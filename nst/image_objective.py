@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nst.encoder_contract import Encoder
 from nst.errors import UserError
+from nst.loss_terms import ContentTerm
 from nst.losses import IDENTITY_TERMS, LossFeatures, LossInputs, LossValues, StyleTransferLoss
 from nst.region_features import FEWEST_POSITIONS, erode, fill_outside
 from nst.region_styles import StylePart
@@ -112,6 +113,9 @@ class Objective:
         weights: of the styles, summing to 1.
         regions: instead of weights, masks of the picture with the style regions they take.
         autocast: context in which the loss network runs.
+
+    Raises:
+        UserError: regions, and a content term whose target is that of one style.
     """
 
     def __init__(
@@ -123,6 +127,11 @@ class Objective:
         regions: Sequence[StyleRegion] | None,
         autocast: torch.autocast,
     ) -> None:
+        if regions and any(isinstance(term, ContentTerm) and term.target == "adain" for term in loss.terms.values()):
+            raise UserError(
+                "a content target of adain is one style's for the whole picture, and masks make regions of it: take "
+                "a loss whose content target is content, or give no masks."
+            )
         self.loss, self._autocast = loss, autocast
         self._pictures = content
         with torch.no_grad():

@@ -121,7 +121,7 @@ def optimize(
     target = as_float(original).cpu()
     check_sides(min(target.shape[2:]), style_size, scales)
     check_tiles(loss_function, tile, target.shape[2], target.shape[3])
-    styles = [as_float(require_one(to_batch(one, "style")[0], "style")).cpu() for one in as_list(style)]
+    styles = [as_float(require_one(to_batch(one, "style", on_white=True)[0], "style")).cpu() for one in as_list(style)]
     masks = None if masks is None else as_list(masks)
     shares = _shares(weights, masks, len(styles))
     regions = _regions(target, styles, weights, masks, mask)

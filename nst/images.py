@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from nst.errors import UserError
-from nst.image_modes import merge_alpha, on_white, split_alpha, to_srgb
+from nst.image_modes import merge_alpha, on_white, split_alpha, spread_colors, to_srgb
 from nst.image_reading import read_image, read_reduced
 from nst.image_shapes import (
     check_array,
@@ -46,6 +46,7 @@ __all__ = [
     "require_side",
     "resize_shorter_side",
     "split_alpha",
+    "spread_colors",
     "to_image",
     "to_srgb",
     "to_tensor",

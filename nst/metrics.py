@@ -199,9 +199,8 @@ class PairMetrics:
 
     Args:
         device: where features are computed.
-        dtype: of VGG-19's convolutions and of self-similarities' factors, all else is float32. On processors that compute in
-            bfloat16 it halves their time and takes a third off the whole; it moved no figure by more than 0.4 % (the MicroAST
-            ones; the others by 0.2 %).
+        dtype: of VGG-19's convolutions and of self-similarities' factors, all else is float32. What bfloat16
+            saves, and by how much it moves the figures, is in docs/results.md.
 
     Several threads may use one; call ``structure`` of a content first, or each of them would compute it.
     """

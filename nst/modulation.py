@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 from typing import NamedTuple
 
 import torch
@@ -19,7 +20,7 @@ SMALLEST_STATISTIC = 0.01  # added to every statistic before its logarithm is ta
 
 
 class Affine(NamedTuple):
-    """``scale · x + shift`` of features, ``(B, C, 1, 1)`` or, where regions differ, ``(1, C, H, W)``."""
+    """``scale · x + shift`` of features, ``(B, C, 1, 1)`` or, where regions differ, ``(B, C, H, W)``; B may be 1."""
 
     scale: Tensor
     shift: Tensor
@@ -30,9 +31,9 @@ class Affine(NamedTuple):
 
 def blended(affines: Sequence[Affine], masks: Sequence[Tensor]) -> Affine:
     """One map where regions differ: each ``(1, 1, H, W)`` mask's share of its own."""
-    scale = torch.stack([mask * affine.scale for mask, affine in zip(masks, affines, strict=True)]).sum(dim=0)
-    shift = torch.stack([mask * affine.shift for mask, affine in zip(masks, affines, strict=True)]).sum(dim=0)
-    return Affine(scale, shift)
+    scales = [mask * affine.scale for mask, affine in zip(masks, affines, strict=True)]
+    shifts = [mask * affine.shift for mask, affine in zip(masks, affines, strict=True)]
+    return Affine(reduce(torch.add, scales), reduce(torch.add, shifts))  # some may be of one sample, others of B
 
 
 def log_statistics(style: StyleCode, layers: Sequence[str]) -> Tensor:

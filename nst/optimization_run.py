@@ -97,7 +97,8 @@ class OptimizationRun:
         values: list[LossValues] = []
 
         def closure() -> Tensor:
-            seen = picture.detach().clamp(0, 1).requires_grad_(True)  # as in the result; L-BFGS goes beyond black and white
+            # In [0, 1], as a result is: L-BFGS goes beyond black and white.
+            seen = picture.detach().clamp(0, 1).requires_grad_(True)
             values[:] = [objective.backward(seen)]
             assert seen.grad is not None
             picture.grad = torch.where(picture == seen, seen.grad, 0)

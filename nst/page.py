@@ -65,7 +65,8 @@ def build(cfg: DictConfig, folder: Path) -> Any:
         raise UserError("ckpt names no model: give one, as in ckpt=fast.")
     answers = Answers(Painter(models, cfg.max_size, cfg.max_pixels), folder, cfg.live_seconds)
     keep = round(60 * cfg.keep_minutes)  # seconds
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(keep, keep)) as page:
+    look = min(keep, 60)  # seconds between looks at what is that old
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(look, keep)) as page:
         connect(lay_out(list(models)), answers)
     return page.queue(max_size=cfg.max_queue, default_concurrency_limit=1, api_open=False)
 

@@ -23,16 +23,18 @@ Restore = Callable[[Tensor], "Image.Image | np.ndarray | Tensor"]
 
 
 def to_batch(
-    picture: Picture, name: str, max_pixels: int | None = None, first_frame: bool = False
+    picture: Picture, name: str, max_pixels: int | None = None, first_frame: bool = False, on_white: bool = False
 ) -> tuple[Tensor, Restore]:
     """A picture as ``(B, 3, H, W)`` RGB, and a function that turns a result into the same kind.
 
-    A path gives a PIL picture. Transparency is put back: PIL pictures and arrays keep their matte.
+    A path gives a PIL picture. Transparency is put back: PIL pictures and arrays keep their matte, and what they show nearby
+    is continued under it.
 
     Args:
         picture: PIL picture, path, ``(H, W[, C])`` array (uint8, or float in [0, 1]) or ``(B, 3, H, W)`` tensor in [0, 1].
         name: what to call it in an error.
         max_pixels, first_frame: of a path, see :func:`nst.images.read_image`.
+        on_white: lay it on white where it is transparent, as training does; there is no matte then.
 
     Returns:
         uint8 where that loses nothing (an eighth of the memory of what follows), else float32 in [0, 1].
@@ -43,8 +45,9 @@ def to_batch(
     if isinstance(picture, Tensor):
         return _checked(picture, name), partial(_as_tensor, picture)
     if isinstance(picture, np.ndarray):
-        return _from_array(picture)
-    return _from_image(_image(picture, name, max_pixels, first_frame))
+        return _from_array(picture, on_white)
+    image = _image(picture, name, max_pixels, first_frame)
+    return _from_image(images.on_white(image) if on_white else image)
 
 
 def to_mask(mask: Picture, size: tuple[int, int], max_pixels: int | None = None, first_frame: bool = False) -> Tensor:
@@ -91,7 +94,7 @@ def style_picture(
     """A style as networks see it: ``(1, 3, H, W)`` float32 in [0, 1], scaled down to ``style_size``, then recoloured."""
     if style_size is not None and style_size < MINIMUM_STYLE_SIDE:
         raise UserError(f"style_size must be at least {MINIMUM_STYLE_SIDE} pixels: found {style_size}.")
-    batch, _ = to_batch(style, "style", max_pixels, first_frame)
+    batch, _ = to_batch(style, "style", max_pixels, first_frame, on_white=True)
     require_side(batch, MINIMUM_STYLE_SIDE, "style")
     if style_size is not None and min(batch.shape[2:]) > style_size:
         batch = resize(batch, style_size / min(batch.shape[2:]))
@@ -152,6 +155,8 @@ def _as_tensor(given: Tensor, result: Tensor) -> Tensor:
 
 
 def _image(picture: Image.Image | str | Path, name: str, max_pixels: int | None, first_frame: bool) -> Image.Image:
+    if not isinstance(picture, Image.Image | str | Path):
+        raise UserError(f"the {name} is no picture: found {picture!r}; give a path, PIL picture, array or tensor.")
     if not isinstance(picture, Image.Image):
         return images.read_image(picture, max_pixels=max_pixels, first_frame=first_frame)
     try:
@@ -162,6 +167,8 @@ def _image(picture: Image.Image | str | Path, name: str, max_pixels: int | None,
 
 def _from_image(image: Image.Image) -> tuple[Tensor, Callable[[Tensor], Image.Image]]:
     rgb, matte = images.split_alpha(image)
+    if matte is not None:
+        rgb = images.spread_colors(image)
     # (The batch first: its stride has to be a picture's for torch to see that this is channels-last.)
     pixels = torch.from_numpy(np.array(rgb))[None].permute(0, 3, 1, 2)
 
@@ -171,15 +178,21 @@ def _from_image(image: Image.Image) -> tuple[Tensor, Callable[[Tensor], Image.Im
     return pixels, restore
 
 
-def _from_array(array: np.ndarray) -> tuple[Tensor, Callable[[Tensor], np.ndarray]]:
+def _from_array(array: np.ndarray, on_white: bool) -> tuple[Tensor, Callable[[Tensor], np.ndarray]]:
     values = torch.from_numpy(np.array(images.check_array(array)))[None]
     values = values.unsqueeze(3).expand(-1, -1, -1, 3) if values.ndim == 3 else values
     pixels, matte = values[..., :3].permute(0, 3, 1, 2), values[..., 3:].permute(0, 3, 1, 2)
+    if on_white:
+        pixels = as_given(1 - (1 - as_float(pixels)) * as_float(matte), pixels) if matte.shape[1] else pixels
+        matte = matte[:, :0]
+    elif matte.shape[1]:
+        seen, _ = _from_image(images.from_array(array))
+        pixels = torch.where(matte > 0, pixels, seen if pixels.dtype == torch.uint8 else as_float(seen))
 
     def restore(result: Tensor) -> np.ndarray:
         if matte.shape[1]:
-            scaled = F.interpolate(matte, size=(result.shape[2], result.shape[3]), mode="bilinear")
-            result = torch.cat([result, scaled], dim=1)
+            size = (result.shape[2], result.shape[3])
+            result = torch.cat([result, F.interpolate(matte, size=size, mode="bilinear", antialias=True)], dim=1)
         return result[0].permute(1, 2, 0).contiguous().numpy().astype(array.dtype, copy=False)
 
     return pixels, restore

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from nst.base_network import Region
 from nst.errors import UserError
-from nst.label_images import read_label_image, same_colours
+from nst.label_images import LabelImage, read_label_image, same_colours
 from nst.pictures import Picture
 from nst.region_matching import match_regions, region_looks
 from nst.segmentation import segment
@@ -60,17 +61,33 @@ def check_mask(mask: object, styles: int) -> None:
     )
 
 
-def match_pictures(content: Tensor, styles: Sequence[Tensor], mask: Mask) -> Matching:
+def match_pictures(
+    content: Tensor,
+    styles: Sequence[Tensor],
+    mask: Mask,
+    max_pixels: int | None = None,
+    first_frame: bool = False,
+) -> Matching:
     """Which regions of the styles each region of a ``(1, 3, H, W)`` content takes; see :func:`matched_regions`."""
     check_mask(mask, len(styles))
     for name, batch in (("content", content), *(("style", style) for style in styles)):
         if len(batch) != 1:
             raise UserError(f"mask belongs to one {name} picture: found a batch of {len(batch)}.")
-    return _by_look(content, styles) if mask == "segment" else _by_colour(mask, styles)  # type: ignore[arg-type]
+    if mask == "segment":
+        return _by_look(content, styles)
+    read = partial(read_label_image, max_pixels=max_pixels, first_frame=first_frame)
+    return _by_colour(
+        read(mask[0], "the content's label image"), [read(one, "the style's label image") for one in mask[1:]]
+    )  # type: ignore[arg-type]
 
 
 def matched_regions(
-    content: Tensor, styles: Sequence[Tensor], mask: Mask, encode: Callable[[Tensor, Tensor | None], StyleCode]
+    content: Tensor,
+    styles: Sequence[Tensor],
+    mask: Mask,
+    encode: Callable[[Tensor, Tensor | None], StyleCode],
+    max_pixels: int | None = None,
+    first_frame: bool = False,
 ) -> list[Region]:
     """Regions of a content, each with the code of the style region that it takes.
 
@@ -80,11 +97,12 @@ def matched_regions(
         mask: ``segment`` finds regions and matches them by look; label images say both by colour. A content colour that
             several styles have takes their mixture; one that no style has takes the whole styles'.
         encode: StyleCode of a style picture inside a ``(1, 1, H, W)`` mask.
+        max_pixels, first_frame: of label images that are files, see :func:`nst.images.read_image`.
 
     Raises:
         UserError: an unknown mask, label images that cannot be read or have no colour in common.
     """
-    matching = match_pictures(content, styles, mask)
+    matching = match_pictures(content, styles, mask, max_pixels, first_frame)
 
     codes: dict[tuple[int, int], StyleCode] = {}
 
@@ -138,11 +156,9 @@ def _by_look(content: Tensor, styles: Sequence[Tensor]) -> Matching:
     return Matching(found.labels, [[parts[which]] for which in chosen])
 
 
-def _by_colour(mask: Sequence[Picture], styles: Sequence[Tensor]) -> Matching:
-    content = read_label_image(mask[0], "the content's label image")
+def _by_colour(content: LabelImage, styles: Sequence[LabelImage]) -> Matching:
     parts: list[list[StylePart]] = [[] for _ in content.colours]
-    for index, picture in enumerate(mask[1:]):
-        style = read_label_image(picture, "the style's label image")
+    for index, style in enumerate(styles):
         regions = [StylePart(index, style.labels == label) for label in range(len(style.colours))]
         for label, other in enumerate(same_colours(content, style)):
             if other is not None:

@@ -222,7 +222,7 @@ class Stylizer:
         )
         if mask is None:
             codes = [self._encode_one(one, read, recolored=recolor is not None) for one in as_list(style)]
-            regions = self.regions(codes, weights, masks, batch)
+            regions = self.regions(codes, weights, masks, batch, max_pixels, first_frame)
         else:
             if weights is not None or masks is not None:
                 raise UserError("mask says what goes where by itself: give neither weights nor masks with it.")
@@ -230,7 +230,7 @@ class Stylizer:
             if any(map(_is_code, as_list(style))):
                 raise UserError("mask looks at regions of the style picture: give a picture, not a style code.")
             pictures = [read(one) for one in as_list(style)]
-            regions = matched_regions(as_float(batch), pictures, mask, self._encode_region)
+            regions = matched_regions(as_float(batch), pictures, mask, self._encode_region, max_pixels, first_frame)
         with torch.inference_mode():  # 2 % of the fast network's time less than no_grad
             output = render(self.network, batch, regions, alpha, tile, self.autocast)
         if preserve_color == "luminance":
@@ -251,7 +251,13 @@ class Stylizer:
         return stylize_video(self, content, style, output, alpha, **options)
 
     def regions(
-        self, codes: list[StyleCode], weights: Sequence[float] | None, masks: Sequence[Picture] | None, batch: Tensor
+        self,
+        codes: list[StyleCode],
+        weights: Sequence[float] | None,
+        masks: Sequence[Picture] | None,
+        batch: Tensor,
+        max_pixels: int | None = None,
+        first_frame: bool = False,
     ) -> list[Region]:
         """Mixed codes everywhere, or one code a mask, for the pictures of a batch; see :meth:`__call__`."""
         for code in codes:
@@ -262,7 +268,8 @@ class Stylizer:
         if weights is not None or len(masks) != len(codes):
             found = f"{len(masks)} masks for {len(codes)} styles" + (", and weights" if weights is not None else "")
             raise UserError(f"masks need one a style and no weights: found {found}.")
-        soft = [to_mask(mask, (batch.shape[2], batch.shape[3])).to(batch.device) for mask in masks]
+        size = (batch.shape[2], batch.shape[3])
+        soft = [to_mask(mask, size, max_pixels, first_frame).to(batch.device) for mask in masks]
         return [Region(code, mask) for code, mask in zip(codes, share_overlaps(soft), strict=True)]
 
     def _encode_region(self, picture: Tensor, mask: Tensor | None) -> StyleCode:
@@ -287,4 +294,4 @@ def _require_one_each(name: str, count: int, batch: Tensor) -> None:
 
 
 def _placed(alpha: Alpha, device: torch.device) -> Alpha:
-    return alpha.to(device) if isinstance(alpha, Tensor) else alpha
+    return alpha.to(device, torch.float32) if isinstance(alpha, Tensor) else alpha

@@ -27,7 +27,7 @@ from nst.tiling import AUTO_TILE, Part, Tile, parts, tile_side
 # Pixels up to which the loss is not cut. Gradients need every map of the loss network: 1.8 KiB a pixel in bfloat16.
 AUTO_WHOLE = 2048 * 1024
 
-Masks = dict[str, Tensor] | None  # layer → (1, 1, H, W) of the picture; None: all of it
+Masks = dict[str, Tensor] | None  # layer → weights of its positions, (1, 1, h, w) of the whole picture; None: all alike
 
 
 class Moments(NamedTuple):
@@ -99,7 +99,8 @@ class TiledObjective:
         self._masks: list[Masks] = [None]
         self._shares = [1.0]
         if regions:
-            self._masks = [{layer: region.mask for layer in self._style_layers} for region in regions]
+            masks = [dict.fromkeys(self._style_layers, region.mask) for region in regions]
+            self._masks = [self._weights(content, each) for each in masks]
             self._shares = [float(region.mask.mean()) for region in regions]
         with torch.no_grad():
             if regions:
@@ -176,7 +177,7 @@ class TiledObjective:
         total, raw = piece.new_zeros(()), {}
         for masks, found in zip(self._masks, gradients, strict=True):
             for layer, (values, products) in found.items():
-                sums = _moments(features[layer], part, None if masks is None else masks[layer])
+                sums = self._moments(features, layer, part, masks)
                 total = total + (sums.values * values).sum() + (sums.products * products).sum()
         if self._content_terms:
             with torch.no_grad():
@@ -216,7 +217,7 @@ class TiledObjective:
             features = self._inner(picture[:, :, rows, columns], part)
             for total, masks in zip(totals, all_masks, strict=True):
                 for layer in self._style_layers:
-                    found = _moments(features[layer], part, None if masks is None else masks[layer])
+                    found = self._moments(features, layer, part, masks)
                     wide = [one.to(widest_float(one.device)) for one in found]
                     before = total.get(layer)
                     total[layer] = Moments(
@@ -229,12 +230,40 @@ class TiledObjective:
         if mask is not None:
             mask = mask.to(style.device)
             style, masks = fill_outside(style, mask), interior_masks(mask, self.loss.network, self._style_layers)
+            masks = self._weights(style, masks)
         (total,) = self._sums(style, [masks])
         moments = {}
         for layer, sums in total.items():
             weight = sums.weight.clamp_min(1e-6)
             moments[layer] = (sums.values / weight).float(), (sums.products / weight).float()
         return SummedLossFeatures(moments, self._scales)
+
+    def _weights(self, picture: Tensor, masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Masks of the picture, one a layer, as weights of the layer's positions over the whole picture."""
+        last = self._parts(picture)[-1]
+        rows, columns = last.outer_slices
+        with torch.no_grad():
+            features = self._inner(picture[:, :, rows, columns], last)
+        weights = {}
+        for layer, mask in masks.items():
+            stride, (height, width) = self._strides[layer], _size(features[layer])
+            weights[layer] = F.adaptive_avg_pool2d(mask, (last.top // stride + height, last.left // stride + width))
+        return weights
+
+    def _moments(self, maps: Mapping[str, Tensor], layer: str, part: Part, masks: Masks) -> Moments:
+        """Sums over a tile's ``(1, C, h, w)`` features of a layer; a narrow last tile may have no position of a deep one."""
+        features, (height, width) = maps[layer], _size(maps[layer])
+        if not height or not width:
+            none = features.float().sum(dim=(2, 3))
+            return Moments(none, none[:, :, None] * none[:, None], none.new_zeros(()))
+        if masks is None:
+            mean, gram = mean_and_gram(features)
+            return Moments(mean * height * width, gram * height * width, mean.new_tensor(float(height * width)))
+        top, left = part.top // self._strides[layer], part.left // self._strides[layer]
+        weights = masks[layer][:, :, top : top + height, left : left + width]
+        # Weighting each position once in both factors of the product takes the mask's root.
+        _, gram = mean_and_gram(features * weights.sqrt().to(features.dtype))
+        return Moments((features.float() * weights).sum(dim=(2, 3)), gram * height * width, weights.sum())
 
     def _norms(self) -> dict[str, Tensor]:
         """What the content terms' squared distances are divided by, see :func:`nst.loss_distances.content_distance`."""
@@ -252,19 +281,6 @@ class TiledObjective:
             return {layer: value.clamp_min(1e-12).float() for layer, value in squares.items()}
         each = counts if self.loss.reduction == "mean" else dict.fromkeys(layers, 1)
         return {layer: torch.tensor(2.0 * each[layer], device=self._content.device) for layer in layers}
-
-
-def _moments(features: Tensor, part: Part, mask: Tensor | None) -> Moments:
-    """Sums over a tile's ``(1, C, h, w)`` features, weighted by the part's share of a mask of the picture."""
-    positions = features[0, 0].numel()
-    if mask is None:
-        mean, gram = mean_and_gram(features)
-        return Moments(mean * positions, gram * positions, mean.new_tensor(float(positions)))
-    rows, columns = part.inner_slices
-    weights = F.adaptive_avg_pool2d(mask[:, :, rows, columns], (features.shape[2], features.shape[3]))
-    # Weighting each position once in both factors of the product takes the mask's root.
-    _, gram = mean_and_gram(features * weights.sqrt().to(features.dtype))
-    return Moments((features.float() * weights).sum(dim=(2, 3)), gram * positions, weights.sum())
 
 
 def _size(picture: Tensor) -> tuple[int, int]:

@@ -45,6 +45,8 @@ def stylize_video(
     steady: str = "flow",
     crf: int = 18,
     tile: Tile = "auto",
+    max_pixels: int | None = None,
+    first_frame: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """Paint a film in the manner of a style. Frames are streamed: memory does not grow with the film's length.
@@ -65,6 +67,7 @@ def stylize_video(
         steady: ``flow`` averages the content's statistics over time and carries the previous frame along the optical flow,
             ``statistics`` does only the first, ``off`` paints each frame alone. See :mod:`nst.steady`.
         crf: constant rate factor of x264, 0 (lossless) to 51.
+        max_pixels, first_frame: of pictures of styles and masks, see :class:`nst.stylizer.Stylizer`.
         progress: told after each frame how many are done and, if that is known, of how many.
 
     Returns:
@@ -75,7 +78,8 @@ def stylize_video(
             is not installed.
     """
     output = Path(output)
-    check_output(output, content)
+    masks = None if masks is None else as_list(masks)
+    check_output(output, content, [*as_list(style), *(masks or ())])
     check_steady(steady)
     check_preserve_color(preserve_color)
     if isinstance(alpha, Tensor):
@@ -90,13 +94,14 @@ def stylize_video(
     if not 0 <= crf <= 51:
         raise UserError(f"crf must lie between 0 (lossless) and 51: found {crf}.")
     film = read_film(content)
-    masks = None if masks is None else as_list(masks)
-    codes = [stylizer.encode_style(one, style_size=style_size) for one in as_list(style)]
+    reading: Any = {"max_pixels": max_pixels, "first_frame": first_frame}
+    codes = [stylizer.encode_style(one, style_size=style_size, **reading) for one in as_list(style)]
     _check_schedule(schedule, codes, weights, masks, film)
     flow = choose_flow(stylizer.device) if steady == "flow" else None
     painter = SteadyPainter(stylizer.network, stylizer.autocast, flow, steady != "off")
     options = [alpha, weights, schedule, size, max_size, preserve_color, steady, crf, tile]
-    job = _fingerprint(stylizer, film, codes, masks, options)
+    drawn = [to_mask(mask, (film.height, film.width), **reading) for mask in masks or ()]
+    job = _fingerprint(stylizer, film, codes, drawn, options)
 
     constant: list[Region] | None = None
     total = round(film.duration * film.rate) if film.duration else None
@@ -111,7 +116,7 @@ def stylize_video(
                     passed = float((frame.time - start) * film.time_base)
                     regions = [Region(code_at(codes, passed / film.duration))]
                 else:
-                    constant = constant or stylizer.regions(codes, weights, masks, picture)
+                    constant = constant or stylizer.regions(codes, weights, masks, picture, **reading)
                     regions = constant
                 seconds = 0.0 if previous is None else float((frame.time - previous) * film.time_base)
                 painted = painter(picture, regions, seconds, alpha, tile)
@@ -149,7 +154,7 @@ def _check_schedule(
 
 
 def _fingerprint(
-    stylizer: Stylizer, film: Film, codes: Sequence[StyleCode], masks: Sequence[Picture] | None, options: Any
+    stylizer: Stylizer, film: Film, codes: Sequence[StyleCode], masks: Sequence[Tensor], options: Any
 ) -> str:
     """Tells jobs apart: by the source file, the model, the styles, the masks and every option."""
     digest = hashlib.sha256(json.dumps(options, default=str).encode())
@@ -159,6 +164,6 @@ def _fingerprint(
     tensors += [value for code in codes for pair in (*code.statistics, code.colors or ()) for value in pair]
     for tensor in tensors:
         digest.update(tensor.detach().float().cpu().numpy().tobytes())
-    for mask in masks or ():
-        digest.update(to_mask(mask, (film.height, film.width)).cpu().numpy().tobytes())
+    for mask in masks:
+        digest.update(mask.cpu().numpy().tobytes())
     return digest.hexdigest()

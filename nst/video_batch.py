@@ -18,6 +18,21 @@ from nst.video import stylize_video
 from nst.video_reading import FILM_SUFFIXES
 from nst.video_writing import FORMATS, check_output
 
+OPTIONS = (
+    "weights",
+    "schedule",
+    "masks",
+    "style_size",
+    "size",
+    "max_size",
+    "preserve_color",
+    "steady",
+    "crf",
+    "tile",
+    "max_pixels",
+    "first_frame",
+)
+
 
 def is_film(content: str, output: str | None, first_frame: bool) -> bool:
     """Whether ``content`` is to be stylized as a film.
@@ -41,22 +56,10 @@ def stylize_film(cfg: DictConfig, content: str, styles: Sequence[str]) -> Path:
 
     suffix = Path(content).suffix.lower()
     output = Path(cfg.output or Path(cfg.output_dir, "stylized" + (suffix if suffix in FORMATS else ".mp4")))
-    check_output(output, content)  # before the model is loaded
+    check_output(output, content, [*styles, *(cfg.masks or ())])  # before the model is loaded
     stylizer = Stylizer.from_checkpoint(cfg.ckpt, device=cfg.device, precision=cfg.precision)
-    names = [
-        "weights",
-        "schedule",
-        "masks",
-        "style_size",
-        "size",
-        "max_size",
-        "preserve_color",
-        "steady",
-        "crf",
-        "tile",
-    ]
     settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    options = {name: settings[name] for name in names}
+    options = {name: settings[name] for name in OPTIONS}
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("frames"), TimeRemainingColumn())
     start, frames = time.perf_counter(), 0
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

@@ -28,13 +28,14 @@ class FilmInTheMaking:
     Args:
         encoding: of the output.
         painter: is put into the state in which the last finished piece left it.
-        job: tells this film apart from others under the same name, whose pieces are thrown away.
+        job: tells this film apart from others under the same name, whose pieces are thrown away when a frame of this one is
+            there to be kept.
 
     Attributes:
         done: frames in finished pieces.
 
     Raises:
-        UserError: the folder cannot be written.
+        UserError: the folder cannot be read.
     """
 
     def __init__(self, encoding: Encoding, painter: SteadyPainter, job: str) -> None:
@@ -43,13 +44,10 @@ class FilmInTheMaking:
         self.done, self._end, self._frames = 0, 0, 0
         self._pieces: list[Path] = []
         self._piece: Piece | None = None
-        note = self.folder / "job"
+        self._job, note = job, self.folder / "job"
         with telling(self.encoding.output):
-            if not note.is_file() or note.read_text() != job:
-                shutil.rmtree(self.folder, ignore_errors=True)
-                self.folder.mkdir(parents=True)
-                note.write_text(job)
-        while (state := self._next().with_suffix(".safetensors")).is_file():
+            self._begun = note.is_file() and note.read_text() == job
+        while self._begun and (state := self._next().with_suffix(".safetensors")).is_file():
             with safe_open(state, framework="pt") as file:
                 notes = file.metadata()
                 painter.load_state({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
@@ -70,9 +68,11 @@ class FilmInTheMaking:
         """Append a ``(1, 3, H, W)`` uint8 RGB picture; times are in the film's time base.
 
         Raises:
-            UserError: the disk is full, or the like.
+            UserError: the folder cannot be written, the disk is full, or the like.
         """
         with telling(self.encoding.output):
+            if not self._begun:
+                self._begin()
             if self._piece is None:
                 self._piece = Piece(self._next(), self.encoding)
             self._piece.write(picture, time, duration)
@@ -94,6 +94,12 @@ class FilmInTheMaking:
         join(self._pieces, self._end, self.encoding)
         shutil.rmtree(self.folder)
         return self.encoding.output
+
+    def _begin(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        (self.folder / "job").write_text(self._job)
+        self._begun = True
 
     def _next(self) -> Path:
         return self.folder / f"{len(self._pieces):05d}.nut"  # a container for any codec and exact times

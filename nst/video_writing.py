@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -64,14 +64,17 @@ class Encoding:
         return "mpeg4", {"qscale": "2", "bf": "0"}
 
 
-def check_output(path: Path, content: str | Path) -> None:
-    """Raises UserError unless a film can be written under this name, which is not to be that of its content."""
+def check_output(path: Path, content: str | Path, others: Iterable[object] = ()) -> None:
+    """Raises UserError unless a film can be written under this name, which is not to be that of its content, nor one of the
+    others that are files: styles and masks."""
     if path.suffix.lower() not in FORMATS:
         raise UserError(f"cannot write {path}: a film needs one of {' '.join(FORMATS)}.")
     if path.is_dir():
         raise UserError(f"cannot write {path}: a folder of that name is in the way; choose another name.")
-    if path.exists() and Path(content).exists() and path.samefile(content):
-        raise UserError(f"output would replace its content {content}: choose another output.")
+    for one in (content, *others):
+        if isinstance(one, str | Path) and path.exists() and Path(one).exists() and path.samefile(one):
+            kind = "content" if one is content else "style or mask"
+            raise UserError(f"output would replace its {kind} {one}: choose another output.")
 
 
 class Piece:

@@ -62,8 +62,8 @@ def test_a_batch_goes_on_past_an_error_of_any_kind_and_names_the_picture(
     write_pictures("in/b.png", width=24)
     paint = Stylizer.__call__
 
-    def fails_at_24(self: Stylizer, content: Image.Image, *arguments: Any, **options: Any) -> Any:
-        if content.width == 24:
+    def fails_at_24(self: Stylizer, content: Any, *arguments: Any, **options: Any) -> Any:
+        if isinstance(content, Image.Image) and content.width == 24:
             raise error
         return paint(self, content, *arguments, **options)
 
@@ -73,6 +73,35 @@ def test_a_batch_goes_on_past_an_error_of_any_kind_and_names_the_picture(
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png"]
     printed = capsys.readouterr().err.strip().splitlines()
     assert len(printed) == 1 and printed[0].startswith(f"failed: {tmp_path}/in/b.png: {line}")
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        ({"preserve_color": "lumiance"}, "unknown preserve_color 'lumiance'"),
+        ({"alpha": 2}, "alpha must lie between 0"),
+        ({"alpha": "[0.5,2.0]", "pairing": "grid"}, "alpha must lie between 0"),
+        ({"tile": 10}, "tile must be"),
+        ({"weights": "[0]"}, "weights must be at least 0"),
+        ({"masks": "[nowhere.png]"}, "nowhere.png"),
+        ({"masks": "[5]"}, "the mask is no picture: found 5"),
+        ({"mask": "found"}, "mask must be segment"),
+    ],
+)
+def test_a_wrong_option_ends_a_batch_before_it_begins(
+    write_pictures: Write, model: Path, tmp_path: Path, keys: dict[str, object], line: str
+) -> None:
+    write_pictures("in/a.png", "in/b.png")
+    with pytest.raises(UserError, match=line):
+        run_batch(ckpt=model, content=tmp_path / "in", output_dir=tmp_path / "out", **keys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_neither_a_style_nor_a_mask_is_written_over(write_pictures: Write, model: Path, tmp_path: Path) -> None:
+    content, style, mask = write_pictures("a.png", "s.png", "m.png")
+    for output, kind in ((style, "style"), (mask, "mask")):
+        with pytest.raises(UserError, match=rf"{output.name} is a {kind} and would be written over"):
+            run_batch(ckpt=model, content=content, style=style, masks=f"[{mask}]", output=output)
 
 
 def test_a_batch_goes_on_past_a_picture_that_cannot_be_written(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
-from nst.images import merge_alpha, split_alpha, to_srgb
+from nst.images import merge_alpha, split_alpha, spread_colors, to_srgb
 
 RNG = np.random.default_rng(2)
 RGB = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -235,3 +235,15 @@ def test_a_matte_of_another_size_is_resized() -> None:
     assert merged.shape == (30, 40, 4)
     assert merged[:, :15, 3].max() == 0  # no ghost beyond the soft edge
     assert merged[:, 25:, 3].min() == 255
+
+
+def test_colours_are_spread_under_what_is_transparent() -> None:
+    """From the nearest visible places, smoothly; what is visible stays, and no hidden colour is left."""
+    picture = Image.new("RGBA", (37, 21), (0, 255, 0, 0))
+    picture.paste((200, 0, 0, 255), (0, 0, 6, 21))
+    picture.paste((0, 0, 200, 90), (31, 0, 37, 21))
+    spread = np.asarray(spread_colors(picture)).astype(int)
+    assert (spread[:, :6] == (200, 0, 0)).all() and (spread[:, 31:] == (0, 0, 200)).all()
+    assert (spread[:, 6:31, 1] <= 2).all()
+    assert (spread[:, 7, 0] > 150).all() and (spread[:, 29, 2] > 150).all()
+    assert (np.abs(np.diff(spread[10], axis=0)) < 60).all()

@@ -40,6 +40,17 @@ def test_soft_borders_and_jpeg_make_no_regions() -> None:
     assert (found.labels.numpy() != sharp).mean() < 0.02  # the border only
 
 
+def test_class_indices_are_colours_as_well() -> None:
+    """However near to each other, where the picture is exact: the index of a class is what most label maps hold."""
+    indices = np.repeat([0, 1, 2], 30)[:, None].repeat(40, axis=1).astype(np.uint8)
+    found = read_label_image(indices, "labels")
+    assert sorted(found.colours[:, 0].tolist()) == [0, 1, 2]
+    assert np.array_equal(found.colours[:, 0][found.labels].numpy(), indices)
+    assert same_colours(found, read_label_image(indices[30:], "style")) == [
+        None if colour == 0 else [1, 2].index(colour) for colour in found.colours[:, 0].tolist()
+    ]
+
+
 def test_colours_are_matched_by_nearness_and_may_be_missing() -> None:
     content = read_label_image(drawing(RED, GREEN), "content")
     style = read_label_image(drawing((255, 0, 0), BLUE), "style")

@@ -118,6 +118,23 @@ def test_transparency_is_put_back(stylizer: Stylizer, photograph: Image.Image, w
     assert result.mode == "RGBA" and np.array_equal(result.getchannel("A"), matte)
 
 
+def test_what_is_hidden_under_transparent_pixels_changes_nothing(stylizer: Stylizer, photograph: Image.Image) -> None:
+    """Neither of a content nor of a style, as a picture or as an array of bytes or floats."""
+    visible = np.zeros((*photograph.size[::-1], 1), dtype=bool)
+    visible[20:-20, 30:-30] = True
+    pixels = np.asarray(photograph)
+    black, bright = (
+        np.concatenate([np.where(visible, pixels, hidden), visible * 255], axis=2).astype(np.uint8)
+        for hidden in (0, [255, 0, 200])
+    )
+    for kind in (Image.fromarray, np.asarray, lambda array: array.astype(np.float32) / 255):
+        for options in ({}, {"size": 40, "preserve_color": "histogram"}):
+            results = [np.asarray(stylizer(kind(one), photograph, **options)) for one in (black, bright)]
+            assert results[0].shape[2] == 4 and np.array_equal(*results)
+        results = [np.asarray(stylizer(photograph, kind(one))) for one in (black, bright)]
+        assert np.array_equal(*results)
+
+
 def test_luminance_keeps_the_photograph_s_chroma(stylizer: Stylizer, photograph: Image.Image, night: StyleCode) -> None:
     kept = np.asarray(stylizer(photograph, night, alpha=0.5, preserve_color="luminance"), float)
     chroma = np.array([[0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
@@ -163,6 +180,52 @@ def test_a_mistake_is_named(
     arguments = {"content": photograph, "style": wave} | options
     with pytest.raises(UserError, match=message):
         stylizer(**arguments)  # type: ignore[arg-type]
+
+
+def test_limits_of_picture_files_hold_for_masks_too(
+    stylizer: Stylizer, photograph: Image.Image, wave: StyleCode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large, animated = tmp_path / "large.png", tmp_path / "animated.gif"
+    Image.linear_gradient("L").save(large)
+    frames = [Image.new("L", (30, 20), level) for level in (255, 0)]
+    frames[0].save(animated, save_all=True, append_images=frames[1:])
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    style = Image.effect_noise((40, 30), 90).convert("RGB")
+    for options in ({"masks": [large]}, {"mask": [large, large]}):
+        with pytest.raises(UserError, match="set max_pixels"):
+            stylizer(photograph, style, **options)
+        stylizer(photograph, style, max_pixels=10**5, **options)
+    with pytest.raises(UserError, match="first_frame"):
+        stylizer(photograph, wave, masks=[animated])
+    whole = stylizer(photograph, wave, masks=[animated], first_frame=True)
+    assert psnr(whole, stylizer(photograph, wave)) > 60
+
+
+@pytest.mark.parametrize("name", ["vgg19", "fast"])
+def test_batches_of_alphas_styles_and_masks_go_together(name: str) -> None:
+    stylizer = Stylizer.from_pretrained(name, precision="float32", device="cpu")
+    contents, styles = torch.rand(2, 2, 3, 48, 64, generator=torch.Generator().manual_seed(0))
+    left = torch.zeros(1, 1, 48, 64)
+    left[..., :32] = 1
+    alpha = torch.tensor([0.2, 0.9], dtype=torch.float64)
+    given = [
+        ([styles], [left], alpha),
+        ([styles, styles[:1]], [left, 1 - left], 1.0),
+        ([styles[:1], styles], [left, 1 - left], alpha),
+    ]
+    for codes, masks, degree in given:
+        together = stylizer(contents, codes, degree, masks=masks)
+        for index in range(2):
+            own = [code[index : index + 1] if len(code) == 2 else code for code in codes]
+            alone = stylizer(
+                contents[index : index + 1],
+                own,
+                degree if isinstance(degree, float) else float(degree[index]),
+                masks=masks,
+            )
+            assert torch.allclose(together[index : index + 1], alone, atol=1e-4)
+    with pytest.raises(UserError, match="takes 1 or 1 styles"):
+        stylizer(contents[:1], styles, preserve_color="histogram")
 
 
 def test_a_batch_has_an_alpha_and_a_style_for_each(stylizer: Stylizer) -> None:

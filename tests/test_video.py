@@ -302,6 +302,28 @@ def test_pieces_of_another_job_are_not_used(
     assert painted.read_bytes() == fresh.read_bytes()
 
 
+def test_a_refused_call_leaves_the_pieces_of_an_interrupted_one(
+    stylizer: Stylizer, code: StyleCode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video_pieces, "PIECE_FRAMES", 2)
+    film = write_film(tmp_path / "film.mp4", panned(5))
+
+    def stop(done: int, total: int | None) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stylizer.stylize_video(film, code, tmp_path / "painted.mp4", progress=stop)
+    pieces = {path.name: path.read_bytes() for path in (tmp_path / ".painted.mp4.parts").iterdir()}
+    for wrong in ({"tile": 10}, {"weights": [0]}, {"size": 1}):
+        with pytest.raises(UserError):
+            stylizer.stylize_video(film, code, tmp_path / "painted.mp4", **wrong)
+        with pytest.raises(UserError):
+            stylizer.stylize_video(film, code, tmp_path / "other.mp4", **wrong)
+    assert {path.name: path.read_bytes() for path in (tmp_path / ".painted.mp4.parts").iterdir()} == pieces
+    assert not (tmp_path / ".other.mp4.parts").exists()
+
+
 def test_pieces_in_the_same_style_without_its_colours_are_not_used(
     stylizer: Stylizer, code: StyleCode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -395,6 +417,13 @@ def test_a_film_is_not_written_over_itself(
         with pytest.raises(UserError, match="output would replace its content .*: choose another output"):
             stylizer.stylize_video(content, code, output)
     assert film.read_bytes() == before and sorted(p.name for p in tmp_path.iterdir()) == ["film.mp4", "link.mp4"]
+
+
+def test_a_film_is_not_written_over_its_style(stylizer: Stylizer, tmp_path: Path) -> None:
+    film, style = write_film(tmp_path / "film.mp4", panned(2)), tmp_path / "style.gif"
+    Image.effect_noise((40, 40), 60).convert("RGB").save(style)
+    with pytest.raises(UserError, match="output would replace its style or mask"):
+        stylizer.stylize_video(film, style, style)
 
 
 def test_a_size_that_the_encoder_refuses_is_one_line(stylizer: Stylizer, code: StyleCode, tmp_path: Path) -> None:
