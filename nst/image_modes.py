@@ -111,10 +111,10 @@ def spread_colors(image: Image.Image) -> Image.Image:
     rgb, matte = image.convert("RGB"), image.getchannel("A")
     if matte.getextrema()[0] or max(image.size) == 1:
         return rgb
-    coarse = image.reduce(2)  # Pillow weights colours by their opacity
-    coarse.putalpha(coarse.getchannel("A").point(lambda value: 255 if value else 0))
-    filling = spread_colors(coarse).resize(image.size, Image.Resampling.BILINEAR)
-    rgb.paste(filling, mask=matte.point(lambda value: 0 if value else 255))
+    visible = rgb.copy()
+    visible.putalpha(matte.point(lambda value: 255 if value else 0))  # of faint colours 8 bits would not keep the hue
+    coarse = spread_colors(visible.reduce(2))  # Pillow's means are of what is visible
+    rgb.paste(coarse.resize(image.size, Image.Resampling.BILINEAR), mask=matte.point(lambda value: 0 if value else 255))
     return rgb
 
 
