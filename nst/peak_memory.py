@@ -24,18 +24,18 @@ class PeakMemory:
 def peak_memory(device: torch.device) -> Iterator[PeakMemory]:
     """What the work in the ``with`` block adds to the memory in use, at its highest.
 
-    On a GPU its allocator is asked; elsewhere the process's resident memory (Linux only).
+    Of a GPU its allocator is asked; elsewhere, and where the work took nothing there as it computes on the processor, the
+    process's resident memory (Linux only). What other processes take is not seen.
     """
-    peak = PeakMemory()
-    if device.type == "cuda":
+    peak, on_gpu, before = PeakMemory(), device.type == "cuda", 0
+    if on_gpu:
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
-        yield peak
-        peak.mebibytes = (torch.cuda.max_memory_allocated(device) - before) / 2**20
-        return
     resident = _start_again()
     yield peak
-    if resident is not None:
+    if on_gpu and (added := torch.cuda.max_memory_allocated(device) - before):
+        peak.mebibytes = added / 2**20
+    elif resident is not None:
         peak.mebibytes = max(0, _bytes("VmHWM") - resident) / 2**20
 
 

@@ -32,10 +32,12 @@ class Peer:
     Attributes:
         paint: the output of a content and a prepared style.
         prepare: what a style is to it, computed once a style.
+        own_process: whether it paints in a process of its own, whose memory cannot be measured from this one.
     """
 
     paint: Callable[[Picture, Any], Picture]
     prepare: Callable[[Picture], Any] = lambda style: style
+    own_process: bool = False
 
 
 def build_peers(given: Mapping[str, str] | Sequence[str] | None) -> dict[str, Peer]:
@@ -137,7 +139,7 @@ def command(name: str, line: str) -> Peer:
                 raise UserError(f"peers.{name}: the command wrote no {{output}} ({Path(paths['{output}']).name}).")
             return read_image(paths["{output}"])
 
-    return Peer(paint)
+    return Peer(paint, own_process=True)
 
 
 def _filled(word: str, paths: Mapping[str, str]) -> str:

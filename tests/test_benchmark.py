@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -119,6 +121,24 @@ def test_the_first_of_several_calls_is_not_counted() -> None:
     assert row["median"] < 0.02
 
 
+def test_what_the_device_still_has_to_do_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that takes 1 s a call, on a clock of our own; Python goes on at once."""
+    clock, queued, calls = [0.0], [0.0], [0]
+
+    def call() -> None:
+        calls[0] += 1
+        queued[0] += 1
+
+    def synchronize(device: torch.device) -> None:
+        clock[0], queued[0] = clock[0] + queued[0], 0
+
+    monkeypatch.setattr("torch.accelerator.synchronize", synchronize)
+    monkeypatch.setattr("nst.benchmark.time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    (row,) = time_in_turns({"queued": call}, 3, 60, torch.device("mps"), shortest=2)
+    assert row["seconds"] == [1, 1, 1]
+    assert calls[0] == 3 + 3 * (1 + 2), "a call takes half of the shortest time: two a round, and one not counted"
+
+
 def test_no_further_round_is_begun_after_the_seconds_of_a_size_but_three_are_always_made() -> None:
     (row,) = time_in_turns({"slow": lambda: time.sleep(0.01)}, 50, 0.0, CPU)
     assert len(row["seconds"]) == 3
@@ -131,13 +151,19 @@ def test_the_memory_of_a_case_is_that_of_its_call() -> None:
     assert small["peak_mib"] == pytest.approx(16, abs=6) and large["peak_mib"] == pytest.approx(128, abs=12)
 
 
-def test_a_training_step_changes_the_weights(tiny_config: dict[str, Any], model: str) -> None:
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_training_step_changes_the_weights_and_computes_in_the_precision(
+    precision: str, tiny_config: dict[str, Any], model: str
+) -> None:
     terms = {"content": {"weight": 1.0, "layers": {"relu1_1": 1.0}}, "network": {"weights": "random"}}
-    step = training_case(model, terms, batch_size=2, crop=32, device=CPU)
+    step = training_case(model, precision, terms, batch_size=2, crop=32, device=CPU)
     module = next(cell.cell_contents for cell in step.__closure__ or () if hasattr(cell.cell_contents, "network"))
-    before = module.network.decoder.to_picture.weight.clone()
+    last, types = module.network.decoder.to_picture, []
+    last.register_forward_hook(lambda layer, inputs, output: types.append(str(output.dtype)))
+    before = last.weight.clone()
     step()
-    assert not torch.equal(before, module.network.decoder.to_picture.weight)
+    assert not torch.equal(before, last.weight)
+    assert set(types) == {f"torch.{precision}"}
 
 
 def test_ratios_are_compared_with_those_of_an_earlier_run() -> None:
@@ -152,12 +178,13 @@ def test_ratios_are_compared_with_those_of_an_earlier_run() -> None:
 
 
 @pytest.mark.slow
-def test_plain_adain_runs_where_the_models_do() -> None:
+def test_plain_adain_runs_where_the_models_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.autocast", lambda *_, **__: nullcontext())  # does not know the device "meta"
     assert peer_cases(64, torch.device("meta"))["plain AdaIN with its style"]().device.type == "meta"  # type: ignore[attr-defined]
 
 
 def test_start_up_is_timed_from_a_fresh_process() -> None:
-    stages = start_up("vgg19", 1, CPU)
+    stages = start_up("vgg19", "auto", 1, CPU)
     assert list(stages) == [
         "import torch",
         "import nst",
@@ -166,6 +193,29 @@ def test_start_up_is_timed_from_a_fresh_process() -> None:
         "second picture",
     ]
     assert stages["import torch"] > stages["import nst"] > 0
+
+
+def test_start_up_loads_the_model_in_the_precision(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_here(command: list[str], **_: Any) -> None:
+        monkeypatch.setattr("sys.argv", command[1:2] + command[3:])
+        exec(command[2], {})
+
+    monkeypatch.setattr("nst.benchmark.subprocess", SimpleNamespace(run=run_here))
+    with pytest.raises(UserError, match="unknown precision 'float8'"):
+        start_up(model, "float8", 1, CPU)
+
+
+def test_training_and_start_up_are_of_every_precision(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr("nst.benchmark.training_case", lambda *args: asked.append(args[:2]) or (lambda: None))
+    monkeypatch.setattr("nst.benchmark.start_up", lambda *args: asked.append(args[:2]) or {"load": 1.0})
+    overrides = [f"ckpt={{mine: {model}}}", "precision=[float32,bfloat16]", "sizes=32", "peers_up_to=0", "start_up=1"]
+    result = benchmark(configure(tmp_path, *overrides))
+    assert asked == [(model, "float32"), (model, "bfloat16")] * 2
+    for table in ("training", "start_up"):
+        assert [row["name"] for row in result[table]] == ["mine float32", "mine bfloat16"]
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from nst.evaluation_rows import square
 from nst.metrics import PairMetrics, log_self_similarity
 from nst.networks import build
 from nst.peak_memory import peak_memory
+from nst.peers import BUILT_IN, Peer
 
 CONFIGS = Path(__file__).parent.parent / "configs" / "inference"
 METRICS = (
@@ -211,6 +212,59 @@ def test_peak_memory_sees_what_was_there_for_a_moment() -> None:
     assert 250 < peak.mebibytes < 300
 
 
+@pytest.mark.parametrize("on_gpu", [True, False])
+def test_of_work_on_a_gpu_its_memory_is_told_and_else_the_process_s(
+    on_gpu: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.reset_peak_memory_stats", lambda device: None)
+    monkeypatch.setattr("torch.cuda.memory_allocated", lambda device: 100 * 2**20)
+    monkeypatch.setattr("torch.cuda.max_memory_allocated", lambda device: (103 if on_gpu else 100) * 2**20)
+    with peak_memory(torch.device("cuda")) as peak:
+        torch.ones(64 * 2**20)  # 256 MiB
+    if on_gpu:
+        assert peak.mebibytes == 3
+    elif peak.mebibytes is None:
+        pytest.skip("this system cannot tell")
+    else:
+        assert 250 < peak.mebibytes < 300
+
+
+def test_the_memory_of_a_program_in_its_own_process_is_not_known(
+    configure: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    program = f"{sys.executable} -c 'import shutil, sys; shutil.copy(*sys.argv[1::2])' {{content}} {{style}} {{output}}"
+    rows = evaluate(configure(f'peers={{program: "{program}", negative: {__name__}.invert}}', "limit=1")).rows
+    own, function = rows[2:]
+    if "peak_mib" not in function:
+        pytest.skip("this system cannot tell")
+    assert "peak_mib" not in own and own["milliseconds"] > 0
+    line = (tmp_path / "out" / "results.md").read_text().splitlines()[-2]
+    assert line.startswith("| program |") and line.endswith("| – |")
+    table = list(csv.DictReader((tmp_path / "out" / "results.csv").open()))
+    assert table[-2]["peak_mib"] == "" != table[-1]["peak_mib"]
+
+
+def test_encoding_the_style_is_not_counted_although_a_device_does_it_later(
+    configure: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued = [0.0]
+
+    def wait(*_: Any) -> None:
+        time.sleep(queued[0])
+        queued[0] = 0
+
+    def encode(style: Image.Image) -> None:
+        queued[0] = 0.3
+
+    def paint(content: Image.Image, style: None) -> Image.Image:
+        wait()
+        return content
+
+    monkeypatch.setitem(BUILT_IN, "queued", lambda: Peer(paint, encode))
+    monkeypatch.setattr("nst.evaluation_bench.wait_for", wait)
+    assert evaluate(configure("peers=queued", "limit=1")).rows[-1]["milliseconds"] < 200
+
+
 def test_the_memory_of_a_picture_shows_although_the_process_keeps_what_others_freed(
     write_pictures: Callable[..., list[Path]], tmp_path: Path
 ) -> None:
@@ -287,6 +341,20 @@ def test_pictures_of_one_name_are_refused_where_outputs_are_named_after_them(
     write_pictures("c/more/a.png")
     with pytest.raises(UserError, match="have one name"):
         evaluate(config)
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "../theirs", "a/b", "cp ./{content} {style} {output}"])
+def test_saved_pictures_stay_in_the_folder_whatever_a_row_is_called(
+    configure: Callable[..., DictConfig], tmp_path: Path, name: str
+) -> None:
+    config = configure("save_pictures=true")
+    config.peers = {name: "color-transfer"}
+    with pytest.raises(
+        UserError, match=r"save_pictures=true: the row '.* choose one .* as in peers=\{name: …\}"
+    ) as error:
+        evaluate(config)
+    assert repr(name) in str(error.value) and "\n" not in str(error.value)
+    assert not (tmp_path / "out").exists(), "noticed before anything is made"
 
 
 def fail_for_the_dark(content: Image.Image, style: Image.Image) -> np.ndarray:
