@@ -19,6 +19,8 @@ from nst.region_features import fill_outside, interior_weights
 from nst.statistics import Statistics, feature_statistics
 from nst.style_code import StyleCode
 
+SMALLEST_LOOK = 16  # pixels of a side: below it VGG-19's deepest layers have a single position
+
 
 @dataclass
 class Region:
@@ -104,7 +106,7 @@ class BaseNetwork(nn.Module):
         for scale in self.pyramid:
             resized, inside = pictures, mask
             if scale != 1:
-                resized = F.interpolate(pictures, scale_factor=scale, mode="area")
+                resized = F.interpolate(pictures, size=_scaled(pictures, scale), mode="area")
                 inside = None if mask is None else F.adaptive_avg_pool2d(mask, (resized.shape[2], resized.shape[3]))
             codes.append(self.style_code(self.style_encoder(resized), inside))
         return replace(codes[0] if len(codes) == 1 else StyleCode.mix(codes), colors=colors)
@@ -216,3 +218,8 @@ class BaseNetwork(nn.Module):
                 keys = {layer: f"{part}.{mean_activation_name(layer)}" for layer in encoder.normalized_layers}
                 encoder.set_mean_activations({layer: state[key] for layer, key in keys.items()})
         self.load_state_dict({name: tensor.float() for name, tensor in state.items()}, strict=False)
+
+
+def _scaled(pictures: Tensor, scale: float) -> list[int]:
+    """(H, W) of a look at styles at another scale, no smaller than the smallest style."""
+    return [max(int(side * scale), SMALLEST_LOOK) for side in pictures.shape[2:]]

@@ -42,7 +42,8 @@ def _pad(batch: Tensor, dim: int, multiple: int, border: int) -> Tensor:
     length = batch.shape[dim]
     padded = (length + 2 * border + multiple - 1) // multiple * multiple
     position = torch.abs(torch.arange(padded, device=batch.device) - border)
-    return batch.index_select(dim, torch.minimum(position, 2 * length - 2 - position))
+    reflected = torch.minimum(position, 2 * length - 2 - position)
+    return batch.index_select(dim, reflected.abs())  # below 0 it comes back from the near side
 
 
 def export(cfg: DictConfig) -> Path:
@@ -50,7 +51,8 @@ def export(cfg: DictConfig) -> Path:
     ``stylized``, float32; any height and width of at least 48 pixels.
 
     Raises:
-        UserError: no such model, the extra ``export`` is not installed, or the file cannot be written.
+        UserError: no such model, one with a style pyramid, the extra ``export`` is not installed, or the file cannot be
+            written.
     """
     try:
         import onnx  # noqa: F401
@@ -61,7 +63,13 @@ def export(cfg: DictConfig) -> Path:
     path = Path(cfg.output or "")
     if path.suffix.lower() != ".onnx":
         raise UserError(f"output={cfg.output}: give a name that ends in .onnx.")
-    module = ExportedNetwork(load_model(cfg.ckpt)).eval()
+    network = load_model(cfg.ckpt)
+    if network.pyramid != (1.0,):
+        raise UserError(
+            f"{cfg.ckpt} looks at styles at several scales (encoder.pyramid), and ONNX has no area resizing of any size: "
+            "export a model with pyramid=[1.0]."
+        )
+    module = ExportedNetwork(network).eval()
     example = (torch.rand(1, 3, 80, 112), torch.rand(1, 3, 96, 64), torch.ones(1))
     height, width = torch.export.Dim("height", min=48, max=65536), torch.export.Dim("width", min=48, max=65536)
     style_height = torch.export.Dim("style_height", min=16, max=65536)

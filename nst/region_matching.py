@@ -60,5 +60,6 @@ def match_regions(content: list[RegionLook], style: list[RegionLook]) -> list[in
 
     costs = np.array([[difference(one, other) for other in style] for one in content])
     rounds = -(-len(content) // len(style))
-    _, columns = linear_sum_assignment(np.tile(costs, (1, rounds)))
+    again = 1 + costs.sum()  # more than any choice costs
+    _, columns = linear_sum_assignment(np.concatenate([costs + taken * again for taken in range(rounds)], axis=1))
     return [int(column) % len(style) for column in columns]

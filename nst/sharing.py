@@ -57,7 +57,12 @@ stylizer("photo.jpg", "painting.jpg", alpha=0.8).save("painted.png")
 
 
 def save_pretrained(
-    network: BaseNetwork, folder: str | Path, *, license: str = "mit", description: str = "", source: str | None = None
+    network: BaseNetwork,
+    folder: str | Path,
+    *,
+    license: str | None = None,
+    description: str = "",
+    source: str | None = None,
 ) -> Path:
     """Write a network as ``model.safetensors``, ``config.json`` and ``README.md``, a model card with the hub's front matter.
 
@@ -67,7 +72,8 @@ def save_pretrained(
     Args:
         network: made by :func:`nst.networks.build`, as every loaded or trained one is.
         folder: made where there is none.
-        license: the hub's identifier of the licence of the weights (``mit``, ``cc-by-4.0``, ``other``, …).
+        license: the hub's identifier of the licence of the weights (``cc-by-4.0``, ``other``, …); a new card says ``mit``
+            without one.
         description: Markdown for the card: what the model was trained on, its figures, its weaknesses. Without one, a card
             that is in the folder already stays as it is.
         source: what the card's example calls the model; by default the folder.
@@ -76,8 +82,11 @@ def save_pretrained(
         The folder.
 
     Raises:
-        UserError: the network was made by hand or needs code or files of this machine, or the folder cannot be written.
+        UserError: the network was made by hand or needs code or files of this machine, the folder cannot be written, or a
+            licence is given for a card that stays.
     """
+    stays = not description and (Path(folder) / CARD_FILE).exists()
+    _require_no_license(license if stays else None)
     if not network.config:
         raise UserError("this network was not made by nst.networks.build, so no config says how to make it again.")
     require_portable(network.config)
@@ -86,8 +95,8 @@ def save_pretrained(
     save_model(network.config, state, folder / MODEL_FILE, torch.float16 if exact else torch.float32)
     config = {"library_name": "nst", "format": FORMAT, "model": network.config}
     _write(folder / CONFIG_FILE, json.dumps(config, indent=2) + "\n")
-    if description or not (folder / CARD_FILE).exists():
-        _write(folder / CARD_FILE, model_card(network, source or str(folder), license, description))
+    if not stays:
+        _write(folder / CARD_FILE, model_card(network, source or str(folder), license or "mit", description))
     return folder
 
 
@@ -146,7 +155,7 @@ def push_to_hub(
     network: BaseNetwork,
     repo_id: str,
     *,
-    license: str = "mit",
+    license: str | None = None,
     description: str = "",
     private: bool | None = None,
     token: str | None = None,
@@ -175,10 +184,22 @@ def push_to_hub(
         try:
             address = api.create_repo(repo_id, private=private, exist_ok=True)
             kept = [] if description or not api.file_exists(repo_id, CARD_FILE) else [CARD_FILE]
+            _require_no_license(license if kept else None)
             api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message=commit_message, ignore_patterns=kept)
+        except UserError:
+            raise
         except Exception as error:  # which one depends on the client's version and its transport
             raise UserError(f"{repo_id!r} could not be pushed: {_first_line(error)}") from None
     return str(address)
+
+
+def _require_no_license(license: str | None) -> None:
+    """Of a model whose card stays as it is: another licence beside it would go unseen."""
+    if license is not None:
+        raise UserError(
+            f"license={license!r} would not get into the {CARD_FILE} that is there already: change it there, or give a "
+            "description, which writes a new one."
+        )
 
 
 def _download(repo_id: str, revision: str | None) -> Path:

@@ -107,6 +107,8 @@ def read_film(path: str | Path) -> Film:
             seconds = float(stream.duration * stream.time_base)
         elif container.duration is not None:
             seconds = container.duration / 1e6
+            if "matroska" in container.format.name:  # says when it ends
+                seconds -= (container.start_time or 0) / 1e6
         width, height, aspect = first.width, first.height, stream.sample_aspect_ratio or Fraction(1)
         if _quarter_turns(first) % 2:
             width, height, aspect = height, width, 1 / aspect

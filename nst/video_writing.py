@@ -16,7 +16,7 @@ from torch import Tensor
 
 from nst.animations import indexed, set_last_webp_duration
 from nst.errors import UserError
-from nst.video_reading import Film, is_animation, open_film, require_extra
+from nst.video_reading import UNSPECIFIED, Film, is_animation, open_film, require_extra
 from nst.video_sound import Sound, sound_as_it_is, sound_coded_anew
 from nst.whole_file import written_whole
 
@@ -117,6 +117,8 @@ class Piece:
         context.sample_aspect_ratio = film.pixel_aspect
         for name, value in vars(film.colors).items():
             setattr(context, name, value)
+        if film.colors.colorspace not in (UNSPECIFIED, *MATRICES):  # RGB and others: what is written is none of them
+            context.colorspace = BT601
         return stream
 
     def close(self) -> None:

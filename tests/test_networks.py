@@ -122,12 +122,18 @@ def test_the_style_code_holds_the_statistics_of_the_style_encoders_features(tiny
         assert torch.allclose(statistics.std, (variance + 1e-5).sqrt(), atol=1e-3)
 
 
+def test_a_pyramid_looks_at_the_smallest_styles_too(tiny_config: dict[str, Any]) -> None:
+    tiny_config["style_encoder"] |= {"pyramid": [1.0, 0.25], "layers": ["relu1_1", "relu2_1", "relu3_1", "relu5_1"]}
+    code = build(tiny_config).encode_style(torch.rand(1, 3, 16, 40))
+    assert all(torch.isfinite(value).all() for pair in code.statistics for value in pair)
+
+
 def test_a_pyramid_averages_the_looks_at_several_sizes(tiny_config: dict[str, Any]) -> None:
     plain = build(tiny_config)
     tiny_config["style_encoder"]["pyramid"] = [1.0, 0.5]
     pyramid = build(tiny_config)
     pyramid.style_encoder.load_state_dict(plain.style_encoder.state_dict())
-    style = torch.rand(1, 3, 16, 16)
+    style = torch.rand(1, 3, 32, 32)
     looks = [plain.encode_style(style), plain.encode_style(F.avg_pool2d(style, 2))]
     found, expected = pyramid.encode_style(style), StyleCode.mix(looks)
     for layer in expected.layers:

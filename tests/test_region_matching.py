@@ -39,6 +39,7 @@ def test_every_style_region_is_used_before_any_is_used_again() -> None:
     chosen = match_regions(content, [look(1.0), look(-3.0)])
     assert sorted(chosen) == [0, 0, 0, 1, 1]
     assert match_regions(content[:2], [look(-3.0), look(1.0), look(0.9)]) in ([1, 2], [2, 1])
+    assert set(match_regions(content[:4], [look(1.0), look(1.1), look(6.0)])) == {0, 1, 2}
 
 
 def test_looks_are_measured_in_deviations_of_their_own_picture() -> None:

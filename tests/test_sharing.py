@@ -77,6 +77,8 @@ def test_a_card_of_ones_own_stays_unless_there_is_a_new_description(stylizer: St
     card = tmp_path / "README.md"
     card.write_text("by hand")
     stylizer.save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="license='cc-by-4.0' would not get into the README.md"):
+        stylizer.save_pretrained(tmp_path, license="cc-by-4.0")
     assert card.read_text() == "by hand"
     stylizer.save_pretrained(tmp_path, description="new")
     assert "new" in card.read_text() and "by hand" not in card.read_text()

@@ -20,6 +20,7 @@ from nst.batch import stylize
 from nst.networks import build
 from nst.peak_memory import peak_memory
 from nst.video import code_at
+from nst.video_reading import read_film
 
 
 @pytest.fixture
@@ -228,6 +229,29 @@ def test_colours_survive_reading_and_writing(
             assert (context.color_range, context.colorspace) == (color_range, colorspace)
         for frame, expected in zip(pictures(path), frames, strict=True):
             assert np.abs(frame.astype(int) - expected).max() <= 5
+
+
+def test_a_film_of_rgb_becomes_one_whose_numbers_are_what_its_label_says(
+    stylizer: Stylizer, code: StyleCode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RGB is matrix 0 (ITU-T H.273), and no matrix of what is written."""
+    monkeypatch.setattr("nst.steady.render", lambda network, picture, *rest: picture)  # paints nothing
+    film = tmp_path / "film.mov"
+    with av.open(str(film), "w") as out:
+        stream = out.add_stream("png", rate=25)
+        stream.width, stream.height, stream.pix_fmt, stream.codec_context.colorspace = 64, 48, "rgb24", 0
+        out.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), (230, 30, 40), dtype=np.uint8))))
+        out.mux(stream.encode())
+    painted = stylizer.stylize_video(film, code, tmp_path / "painted.mp4", steady="off", crf=0)
+    with av.open(str(painted)) as container:
+        assert container.streams.video[0].codec_context.colorspace in (5, 6)
+    assert np.abs(pictures(painted)[0].astype(int) - (230, 30, 40)).max() <= 5
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_film_s_length_is_counted_from_its_first_frame(tmp_path: Path, suffix: str) -> None:
+    film = write_film(tmp_path / f"film{suffix}", panned(10), times=list(range(50, 60)))
+    assert read_film(film).duration == pytest.approx(10 / 25, abs=0.05)
 
 
 def test_odd_sizes_and_oblong_pixels_are_kept(stylizer: Stylizer, code: StyleCode, tmp_path: Path) -> None:
