@@ -1,5 +1,6 @@
 """Lightning callbacks of our own: the contact sheet of validation pairs, the best checkpoint across resumptions, the last one
-of an interrupted run, and what every run has: a validation at its end, and known figures to watch."""
+of an interrupted run, and what every run has: a validation at its end, checkpoints that know its steps, and known figures
+to watch."""
 
 from __future__ import annotations
 
@@ -72,6 +73,19 @@ class FinalValidation(pl.Callback):
             trainer.should_stop = True
 
 
+class CountedSteps(pl.Callback):
+    """Has what a validation writes resumed like a checkpoint of the batch before it.
+
+    Else Lightning would log later steps one too low where that validation is not due again, as the one at the end of a run.
+    """
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+        if trainer.validating:
+            progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+            for counts in (progress["total"], progress["current"]):
+                counts["completed"] = counts["processed"] - 1  # a batch is complete after its callbacks
+
+
 class KnownMonitors(pl.Callback):
     """Refuses, at the first validation, callbacks that watch a figure which validation does not give.
 
@@ -108,7 +122,8 @@ class BestCheckpoint(ModelCheckpoint):
 
 class LastCheckpoint(ModelCheckpoint):
     """Keeps the newest checkpoint, also that of the run's last step and of the one in which it is interrupted (Ctrl+C): the step
-    is finished first, so that a resumed run is one that was never stopped. A second interruption stops at once."""
+    is finished first, and the validation that is due after it, so that a resumed run is one that was never stopped. A
+    second interruption stops at once."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -129,7 +144,16 @@ class LastCheckpoint(ModelCheckpoint):
             trainer.should_stop = False  # max_time, which asks again after every batch
             return
         self._step = trainer.global_step
-        super().on_train_batch_end(trainer, module, outputs, batch, batch_idx)
+        loop = trainer.fit_loop
+        if not loop.epoch_loop._should_check_val_fx(loop._data_fetcher):  # type: ignore[arg-type]
+            self._after_step(trainer, module)
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        super().on_validation_end(trainer, module)
+        self._after_step(trainer, module)
+
+    def _after_step(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        super().on_train_batch_end(trainer, module, None, None, 0)  # every so many steps
         if self._interrupted or trainer.should_stop:
             self._save(trainer)
         if self._interrupted:
@@ -150,7 +174,8 @@ class LastCheckpoint(ModelCheckpoint):
 
     def _interrupt(self, number: int, frame: Any) -> None:
         self._interrupted = True
-        print("\ninterrupted: writing a checkpoint after this step; Ctrl+C again stops at once", file=sys.stderr)
+        words = "writing a checkpoint after this step, and its validation if one is due; Ctrl+C again stops at once"
+        print(f"\ninterrupted: {words}", file=sys.stderr)
         self._restore()
 
     def _restore(self) -> None:

@@ -66,7 +66,7 @@ class Muon(Optimizer):
                 loss = closure()
         for group in self.param_groups:
             trained = [parameter for parameter in group["params"] if parameter.grad is not None]
-            if group["weight_decay"]:
+            if group["weight_decay"] and trained:  # torch takes no empty list
                 torch._foreach_mul_(trained, 1 - group["lr"] * group["weight_decay"])
             by_shape: dict[torch.Size, list[Tensor]] = {}
             others = []

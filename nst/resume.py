@@ -14,8 +14,10 @@ from pytorch_lightning.utilities import rank_zero_only
 from nst.errors import UserError
 
 LAST = "checkpoints/last*.ckpt"  # below a run's folder
-# What decides which tensors the optimiser and the average of the weights keep.
-SAME = ("optimizer._target_", "encoder.content.trainable_from", "encoder.style.trainable_from")
+# What decides which tensors the optimiser and the average of the weights keep …
+TENSORS = ("optimizer._target_", "encoder.content.trainable_from", "encoder.style.trainable_from")
+# … and, with all of `optimizer`, whose values a checkpoint's would silently replace.
+REPLACED = ("module.encoder_learning_rate", "callbacks.early_stopping.patience")
 
 
 def find_checkpoint(wanted: str, output: Path) -> Path:
@@ -41,15 +43,18 @@ def find_checkpoint(wanted: str, output: Path) -> Path:
 
 
 def check_same(cfg: DictConfig, checkpoint: Path, stored: Mapping[str, Any]) -> None:
-    """Refuse to go on with another optimiser, or with other encoder layers trained, than ``checkpoint``'s config says.
+    """Refuse to go on with other encoder layers trained, or with another optimiser, than ``checkpoint``'s config says;
+    other values of its options, too: those stored with its state would replace them.
 
     Raises:
         UserError: names the first such key.
     """
     before = OmegaConf.create(dict(stored))
-    for key in SAME:
+    options = (f"optimizer.{name}" for name in {**before.get("optimizer", {}), **cfg.optimizer})
+    for key in (*TENSORS, *options, *REPLACED):
         was, now = OmegaConf.select(before, key), OmegaConf.select(cfg, key)
-        if key.partition(".")[0] in before and was != now:
+        only_one_has_it = key in REPLACED and None in (was, now)  # then none is replaced
+        if key.partition(".")[0] in before and was != now and not only_one_has_it:
             was, now = ("null" if value is None else value for value in (was, now))
             raise UserError(
                 f"{key}={now} cannot go on from {str(checkpoint)!r}, whose run had {was}: keep that, or start a run from "

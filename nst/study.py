@@ -40,7 +40,8 @@ def tune(cfg: DictConfig, overrides: Sequence[str] = ()) -> optuna.Study:
     """Train with many values of some keys and find the best, as ``configs/tune.yaml`` says.
 
     A study is kept on disk: it goes on where it stopped, and several processes may work on it. Its first trial takes the
-    config's own values, so that every other is compared with them. Writes ``trials.csv`` and ``trials.md`` after each trial and prints the table.
+    config's own values, so that every other is compared with them; where it failed, a later call tries them again.
+    Writes ``trials.csv`` and ``trials.md`` after each trial and prints the table.
 
     Args:
         cfg: the composed ``configs/tune.yaml``; Hydra must be initialised, as it is inside ``@hydra.main``.
@@ -67,10 +68,22 @@ def tune(cfg: DictConfig, overrides: Sequence[str] = ()) -> optuna.Study:
         sampler=build_part(cfg, "study.sampler"),
         pruner=build_part(cfg, "study.pruner"),
     )
-    if not study.trials:
-        study.enqueue_trial({name: own_value(cfg, name, values) for name, values in ranges.items()})
+    options = compose("tune", list(overrides), return_hydra_config=True).hydra.runtime.choices
+    own = {name: own_value(cfg, name, values, options) for name, values in ranges.items()}
+    if all(trial.state == optuna.trial.TrialState.FAIL or _values(trial) != own for trial in study.trials):
+        study.enqueue_trial(own)
+
+    mistakes: list[UserError] = []
 
     def run(trial: optuna.Trial) -> float:
+        try:
+            return judge(trial)
+        except UserError as error:  # which Optuna would print with its whole traceback
+            mistakes.append(error)
+            study.stop()
+            return math.nan  # counts as failed
+
+    def judge(trial: optuna.Trial) -> float:
         values = [f"{name}={suggest(trial, name, values)}" for name, values in ranges.items()]
         trial.set_user_attr("overrides", values)
         log.info("trial %d: %s", trial.number, " ".join(values))
@@ -86,6 +99,8 @@ def tune(cfg: DictConfig, overrides: Sequence[str] = ()) -> optuna.Study:
         study.optimize(run, n_trials=left, callbacks=[lambda *_: write_trials(study, folder), enough])
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command goes on with the study") from None
+    if mistakes:
+        raise mistakes[0]
     print_trials(study)
     if not study.get_trials(deepcopy=False, states=judged[:1]):
         raise UserError(
@@ -96,6 +111,11 @@ def tune(cfg: DictConfig, overrides: Sequence[str] = ()) -> optuna.Study:
         f"\nthe best: {' '.join(study.best_trial.user_attrs['overrides'])}\nwritten to {folder}: trials.csv, trials.md"
     )
     return study
+
+
+def _values(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
+    """What a trial takes, also where it was told beforehand and has not started."""
+    return trial.system_attrs.get("fixed_params", trial.params)
 
 
 def _require_one_process(cfg: DictConfig) -> None:

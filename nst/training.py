@@ -18,7 +18,7 @@ from pytorch_lightning.callbacks import Checkpoint, LearningRateMonitor, Progres
 from pytorch_lightning.utilities import rank_zero_only
 
 from nst.calibration import calibrate
-from nst.callbacks import FinalValidation, KnownMonitors
+from nst.callbacks import CountedSteps, FinalValidation, KnownMonitors
 from nst.checkpoints import load_weights, read_run_config
 from nst.config_parts import build_group, build_part
 from nst.data.data_module import StyleTransferDataModule, original_errors
@@ -81,7 +81,8 @@ def train(cfg: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> dict[str, f
     calibrate(module.network, module.loss, (batch["content"] for batch in data.val_dataloader()))
     if cfg.init_from:
         load_weights(module.network, cfg.init_from)
-    trainer = _build_trainer(cfg, callbacks)
+    trainer = data.trainer = _build_trainer(cfg, callbacks)
+    _check_epoch(trainer, data)
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if trainer.strategy.root_device.type == "cuda":
         # TF32: nothing of bfloat16 features is lost in it, and Gram matrices are quicker.
@@ -111,13 +112,33 @@ def _build_trainer(cfg: DictConfig, more: Sequence[pl.Callback]) -> pl.Trainer:
     if not loggers:
         configured = {name: one for name, one in configured.items() if not isinstance(one, LearningRateMonitor)}
     monitors = {name: one.monitor for name, one in configured.items() if getattr(one, "monitor", None)}
-    callbacks = [KnownMonitors(monitors), FinalValidation(), *configured.values(), *more]
+    callbacks = [KnownMonitors(monitors), FinalValidation(), CountedSteps(), *configured.values(), *more]
     switches = {
         "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
         "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in callbacks),
     }
-    wanted = {name: value for name, value in switches.items() if name not in cfg.trainer}
+    wanted: dict[str, Any] = {name: value for name, value in switches.items() if name not in cfg.trainer}
+    interval = cfg.trainer.get("val_check_interval")
+    if isinstance(interval, int):  # in steps here, in batches there
+        wanted["val_check_interval"] = interval * cfg.trainer.get("accumulate_grad_batches", 1)
     return build_part(cfg, "trainer", callbacks=callbacks, logger=loggers, **wanted)
+
+
+def _check_epoch(trainer: pl.Trainer, data: StyleTransferDataModule) -> None:
+    """Refuse an interval of validations that is longer than the epochs within which it counts.
+
+    Raises:
+        UserError: names it, and the epoch's length.
+    """
+    interval = trainer.val_check_interval
+    if trainer.check_val_every_n_epoch is None or not isinstance(interval, int):
+        return
+    steps = interval // trainer.accumulate_grad_batches
+    if steps > data.steps_per_epoch:
+        raise UserError(
+            f"trainer.val_check_interval={steps} is more steps than an epoch has ({data.steps_per_epoch}, by "
+            "data.samples_per_epoch): lower it, or count over epochs with trainer.check_val_every_n_epoch=null."
+        )
 
 
 def build_module(cfg: DictConfig) -> StyleTransferModule:

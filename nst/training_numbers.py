@@ -13,7 +13,6 @@ BELOW_ONE = math.nextafter(1.0, 0.0)  # a moving average of decay 1 never moves
 NUMBERS = {
     "seed": Number(0, 2**32 - 1, whole=True, optional=True),
     "optimizer.lr": Number(0),
-    "optimizer.betas": Number(0, BELOW_ONE, several=True),
     "optimizer.momentum": Number(0, BELOW_ONE),
     "optimizer.weight_decay": Number(0),
     "scheduler.total_steps": Number(1, optional=True),
@@ -41,9 +40,12 @@ NUMBERS = {
     "callbacks.early_stopping.patience": Number(0, whole=True),
 }
 WEIGHT = Number(0)
+DECAY = Number(0, BELOW_ONE)
 SIDE = Number(1, whole=True)
 SIZES = ("data.content_size", "data.style_size")
-INTERVAL, BATCHES = "trainer.val_check_interval", Number(1, whole=True)
+BETAS = "optimizer.betas"
+ACCUMULATED = "trainer.accumulate_grad_batches"
+INTERVAL, STEPS = "trainer.val_check_interval", Number(1, whole=True)
 
 
 def check_training_numbers(cfg: DictConfig) -> None:
@@ -65,9 +67,27 @@ def check_training_numbers(cfg: DictConfig) -> None:
             given = "null" if value is None else value
             raise UserError(f"{key}={given}: give one side in whole pixels, or a range [shortest,longest].")
     check_numbers(cfg, dict.fromkeys(SIZES, SIDE._replace(several=True)))
+    if _has(cfg, BETAS):
+        betas = OmegaConf.select(cfg, BETAS)
+        if not OmegaConf.is_list(betas) or len(betas) != 2 or not all(map(DECAY.takes, betas)):
+            given = "null" if betas is None else betas
+            raise UserError(f"{BETAS}={given}: give two numbers of at least 0 and below 1, [mean,square].")
+    _check_interval(cfg)
+
+
+def _check_interval(cfg: DictConfig) -> None:
+    """Validations come after whole steps, so that the checkpoints which they write can be resumed.
+
+    Lightning takes shares of an epoch and times, too.
+    """
     interval = OmegaConf.select(cfg, INTERVAL)
-    if isinstance(interval, int | float) and not 0 < interval < 1:  # Lightning takes shares of an epoch and times, too
-        check_numbers(cfg, {INTERVAL: BATCHES})
+    share = isinstance(interval, float) and 0 < interval <= 1
+    if isinstance(interval, int | float) and not share:
+        check_numbers(cfg, {INTERVAL: STEPS})
+    elif interval not in (None, 1.0) and (batches := OmegaConf.select(cfg, ACCUMULATED) or 1) > 1:
+        raise UserError(
+            f"{INTERVAL}={interval} may end within a step of {ACCUMULATED}={batches}: give a whole number of steps."
+        )
 
 
 def _has(cfg: DictConfig, key: str) -> bool:

@@ -86,3 +86,27 @@ def test_a_run_whose_time_is_up_finishes_the_step_that_it_accumulates(tmp_path: 
     checkpoint = torch.load(tmp_path / "last.ckpt", weights_only=True)
     batches = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["ready"]
     assert (checkpoint["global_step"], batches) == (2, 6)
+
+
+class Order(Callback):
+    """Notes at each validation by how many steps the last checkpoint is behind."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.behind: list[int] = []
+
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        found = torch.load(self.path, weights_only=True)["global_step"] if self.path.is_file() else 0
+        self.behind.append(trainer.global_step - found)
+
+
+def test_the_last_checkpoint_is_written_after_the_validation_that_is_due(tmp_path: Path) -> None:
+    last = LastCheckpoint(tmp_path, "last", every_n_train_steps=1, enable_version_counter=False)
+    order = Order(tmp_path / "last.ckpt")
+    trainer = Trainer(
+        callbacks=[order, last], max_steps=4, val_check_interval=2, check_val_every_n_epoch=None, limit_val_batches=1,
+        num_sanity_val_steps=0, logger=False, enable_progress_bar=False, enable_model_summary=False, accelerator="cpu",
+    )  # fmt: skip
+    trainer.fit(BoringModel())
+    assert order.behind == [1, 1]
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 4

@@ -60,6 +60,12 @@ def test_its_state_is_resumed() -> None:
         assert torch.equal(one, other)
 
 
+def test_a_group_without_gradients_waits_with_its_weight_decay() -> None:
+    waiting = nn.Parameter(torch.ones(4))
+    Muon([waiting], lr=0.1, weight_decay=0.5).step()
+    assert torch.equal(waiting, torch.ones(4))
+
+
 def test_weight_decay_is_decoupled() -> None:
     parameter = nn.Parameter(torch.ones(4))
     parameter.grad = torch.zeros(4)

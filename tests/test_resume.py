@@ -66,6 +66,12 @@ def test_further_processes_take_the_first_one_s_seed(monkeypatch: pytest.MonkeyP
         ("optimizer=muon", r"optimizer\._target_=nst\.muon\.Muon cannot go on .* had torch\.optim\.AdamW"),
         ("encoder=vgg19_finetuned", r"encoder\.content\.trainable_from=conv3_1 cannot go on .* had null"),
         ("encoder.style.trainable_from=conv4_1", r"encoder\.style\.trainable_from=conv4_1 cannot go on"),
+        ("optimizer.lr=1e-5", r"optimizer\.lr=1e-05 cannot go on .* had 0\.001"),
+        ("regularization=weight_decay", r"optimizer\.weight_decay=0\.01 cannot go on .* had 0\.0"),
+        ("optimizer.betas=[0.8,0.99]", r"optimizer\.betas=\[0\.8, 0\.99\] cannot go on .* had \[0\.9, 0\.99\]"),
+        ("+optimizer.eps=1e-6", r"optimizer\.eps=1e-06 cannot go on .* had null"),
+        ("module.encoder_learning_rate=1e-4", r"module\.encoder_learning_rate=0\.0001 cannot go on .* had 1e-05"),
+        ("callbacks.early_stopping.patience=9", r"callbacks\.early_stopping\.patience=9 cannot go on .* had 20"),
     ],
 )
 def test_what_the_checkpoint_cannot_go_on_with_is_named(tmp_path: Path, override: str, message: str) -> None:
@@ -75,8 +81,9 @@ def test_what_the_checkpoint_cannot_go_on_with_is_named(tmp_path: Path, override
         check_same(small_config(tmp_path, override), Path("run/last.ckpt"), stored)  # type: ignore[arg-type]
 
 
-def test_another_length_rate_or_seed_may_go_on_and_so_may_a_checkpoint_that_says_nothing(tmp_path: Path) -> None:
+def test_another_length_schedule_or_seed_may_go_on_and_so_may_a_checkpoint_that_says_nothing(tmp_path: Path) -> None:
     stored = OmegaConf.to_container(small_config(tmp_path), resolve=True)
-    changed = small_config(tmp_path, "trainer.max_steps=7", "optimizer.lr=3e-4", "seed=4", "scheduler=constant")
+    free = ["trainer.max_steps=7", "seed=4", "scheduler=constant", "callbacks.early_stopping=null"]
+    changed = small_config(tmp_path, *free)
     check_same(changed, Path("last.ckpt"), stored)  # type: ignore[arg-type]
     check_same(changed, Path("last.ckpt"), {"model": {}})

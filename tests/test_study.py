@@ -133,6 +133,38 @@ def test_a_run_that_diverges_is_stopped_and_one_that_failed_does_not_count(
     assert [trial.state.name for trial in result.trials] == ["COMPLETE", "PRUNED", "FAIL", "COMPLETE"]
 
 
+def test_the_config_s_own_values_are_tried_until_they_can_be_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, configs: list[DictConfig], capfd: pytest.CaptureFixture[str]
+) -> None:
+    train = study.train
+
+    def fails(cfg: DictConfig, callbacks: Sequence[pl.Callback]) -> None:
+        raise UserError("no pictures")
+
+    monkeypatch.setattr(study, "train", fails)
+    with pytest.raises(UserError, match="no pictures"):
+        tune(tmp_path, "study.trials=2")
+    assert "Traceback" not in capfd.readouterr().err
+    monkeypatch.setattr(study, "train", train)
+    tune(tmp_path, "study.trials=2")
+    tune(tmp_path, "study.trials=4")
+    assert [(cfg.optimizer.lr, cfg.loss.content.weight) == (1e-3, 0.7) for cfg in configs] == [True] + 3 * [False]
+
+
+@pytest.mark.parametrize(("option", "width"), [("half", 32), ("slim", 16)])
+def test_of_a_group_the_first_trial_takes_the_config_s_own_option(
+    tmp_path: Path, configs: list[DictConfig], option: str, width: int
+) -> None:
+    tune(tmp_path, "study.trials=1", f"decoder={option}")
+    assert configs[0].decoder.widths[1] == width
+
+
+def test_choices_that_a_study_cannot_change_are_one_line(tmp_path: Path, configs: list[DictConfig]) -> None:
+    tune(tmp_path, "study.trials=1")
+    with pytest.raises(UserError, match="decoder has .*'full'.*: Categorical.* give a run_name of its own"):
+        tune(tmp_path, "study.trials=2", "study.parameters.decoder.choices=[half,slim,full]")
+
+
 def test_a_study_without_a_single_value_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, configs: list[DictConfig]
 ) -> None:
@@ -181,6 +213,13 @@ def test_ranges_become_suggestions() -> None:
         ("trainer=ddp trainer.devices=1 trainer.num_nodes=2", "trainer.num_nodes=2"),
         ("+study.parameters.seed=3", "seed has 3: give"),
         ("+study.parameters.seed={low: 1}", "seed has {'low': 1}: give"),
+        ("+study.parameters.seed={low: 5, high: 1}", "seed has .*: `low <= high` must hold.*: mend the range"),
+        ("+study.parameters.seed={low: much, high: 1}", "seed has .*much.*: mend the range"),
+        (
+            "+study.parameters.seed={choices: [4, 8]}",
+            r"seed has the choices \[4, 8\], without the config's own 0: add it",
+        ),
+        ("decoder=full", r"decoder has the choices \['half', 'slim'\], without the config's own full: add it"),
         ("+study.parameters={nothing: {low: 1, high: 2}}", "'nothing' is no value of the training config"),
     ],
 )

@@ -17,6 +17,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, LightningModule, Trainer
+from safetensors.torch import load_file
 from small_training import QUICK_CALLBACKS, ROOT, SMALL, logged, losses_by_step, newest_run, small_config
 
 from nst import Stylizer, UserError
@@ -132,6 +133,41 @@ def test_an_interrupted_run_finishes_its_step_and_goes_on_after_it(
         assert losses == pytest.approx(whole[step], abs=1e-5, rel=1e-5)
 
 
+def test_a_run_interrupted_where_a_validation_is_due_validates_as_one_never_stopped(
+    composed: Compose, tmp_path: Path
+) -> None:
+    steps = ["trainer.max_steps=5", "trainer.val_check_interval=3", "callbacks.last.every_n_train_steps=100"]
+    train(composed(*steps, "run_name=whole"))
+    whole = newest_run(tmp_path, "whole")
+    for step, name in ((2, "middle"), (4, "end")):
+        with pytest.raises(KeyboardInterrupt, match="ckpt_path=last goes on"):
+            train(composed(*steps, f"run_name={name}"), [Interruption(step=step)])
+        stopped = newest_run(tmp_path, name)
+        time.sleep(1)  # run folders are named to the second
+        figures = train(composed(*steps, f"run_name={name}", "ckpt_path=last"))
+        resumed = newest_run(tmp_path, name)
+        sheets = {path.name for run in (stopped, resumed) for path in (run / "sheets").glob("*")}
+        assert sheets == {path.name for path in (whole / "sheets").iterdir()}
+        assert figures["val/total"] == pytest.approx(float(logged(whole, "val/total")[-1]["val/total"]), rel=1e-5)
+        models = [load_file(run / "model.safetensors") for run in (whole, resumed)]
+        assert all(torch.equal(models[0][key], models[1][key]) for key in models[0])
+
+
+def test_validations_come_after_whole_steps_and_their_checkpoint_goes_on_exactly(
+    composed: Compose, tmp_path: Path
+) -> None:
+    steps = ["trainer.accumulate_grad_batches=2", "trainer.val_check_interval=3", "callbacks.last=null"]
+    train(composed(*steps, "trainer.max_steps=5", "+callbacks.best.save_top_k=-1", "callbacks.best.filename='{step}'"))
+    whole = newest_run(tmp_path)
+    assert [int(row["step"]) + 1 for row in logged(whole, "val/total")] == [1, 3, 5]  # after 0, 3 and 5 steps
+    checkpoint = whole / "checkpoints" / "step=3.ckpt"
+    train(composed(*steps, "trainer.max_steps=5", f"ckpt_path='{checkpoint}'", "run_name=resumed"))
+    expected, resumed = losses_by_step(whole), losses_by_step(newest_run(tmp_path, "resumed"))
+    assert set(resumed) == {3, 4}
+    for step, losses in resumed.items():
+        assert losses == pytest.approx(expected[step], abs=1e-5, rel=1e-5)
+
+
 def test_a_second_interruption_does_not_wait_for_the_step(composed: Compose, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt) as stop:
         train(composed("trainer.max_steps=8", "trainer.val_check_interval=8"), [Interruption(step=2, times=2)])
@@ -222,6 +258,10 @@ def test_encoder_layers_are_trained_from_the_step_asked_for(composed: Compose) -
         ),
         ("callbacks.early_stopping.monitor=loss", "callbacks.early_stopping.monitor=loss: validation gives"),
         ("trainer.val_check_interval=abc", "trainer does not fit"),
+        (
+            "trainer.check_val_every_n_epoch=1",
+            r"val_check_interval=250 is more steps than an epoch has \(16, .*lower it",
+        ),
     ],
 )
 def test_a_mistake_in_the_config_is_one_line(composed: Compose, override: str, message: str) -> None:

@@ -52,6 +52,10 @@ def check(*overrides: str) -> DictConfig:
         "module.identity_samples=0",
         "module.unfreeze_at=null",
         "optimizer.betas=[0.9,2]",
+        "optimizer.betas=[0.9]",
+        "optimizer.betas=[0.9,0.99,0.999]",
+        "optimizer.betas=0.9",
+        "optimizer.betas=null",
         "trainer.accumulate_grad_batches=0",
         "trainer.val_check_interval=0",
         "trainer.val_check_interval=2.5",
@@ -63,6 +67,12 @@ def test_one_line_names_the_key_and_its_value(override: str) -> None:
         check(override)
     key, value = override.split("=")
     assert str(error.value).startswith(f"{key}={value[:3]}") and "give" in str(error.value)
+
+
+@pytest.mark.parametrize("interval", ["0.5", "00:15:00"])
+def test_a_validation_that_may_come_within_a_step_is_refused(interval: str) -> None:
+    with pytest.raises(UserError, match=f"val_check_interval={interval} may end within a step .* give a whole number"):
+        check(f"trainer.val_check_interval='{interval}'".replace("'0.5'", "0.5"), "trainer.accumulate_grad_batches=2")
 
 
 @pytest.mark.parametrize("experiment", sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml")))
@@ -80,12 +90,18 @@ def test_the_recipes_pass(experiment: str) -> None:
         "module.alpha=[0.5,1,1,1]",
         "trainer.val_check_interval=0.5",
         "trainer.val_check_interval='00:15:00'",
+        "trainer.val_check_interval=null",
         "callbacks=none",
         "~scheduler",
     ],
 )
 def test_what_may_be_left_open_or_out_passes(override: str) -> None:
     check(override)
+
+
+def test_a_whole_epoch_between_validations_stays_an_epoch_also_of_accumulated_steps() -> None:
+    cfg = check("trainer.val_check_interval=1.0", "trainer.accumulate_grad_batches=2")
+    assert isinstance(cfg.trainer.val_check_interval, float)
 
 
 @pytest.mark.parametrize(
