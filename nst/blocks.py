@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nst.modulation import Affine
 from nst.reflection import ReflectionConv2d
 
 
-def convolution(in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1) -> nn.Conv2d:
+def convolution(in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1) -> ReflectionConv2d:
     """A convolution that keeps or halves the size, He-initialised.
 
     With reflection padding: zeros tell the network where the border is, and it learned to leave there what the style's
@@ -31,4 +30,4 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, modulation: Affine | None = None) -> Tensor:
         inner = x if modulation is None else modulation(x)
-        return x + self.second(F.relu(self.first(inner), inplace=True))
+        return x + self.second(self.first.rectified(inner))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from nst.blocks import ResidualBlock, convolution
 from nst.errors import UserError
 from nst.modulation import Affine
+from nst.reflection import ReflectionSequential
 
 
 class _Resize(nn.Module):
@@ -26,7 +27,7 @@ class _Resize(nn.Module):
 
 
 def _resized(mode: str) -> Callable[[int, int, nn.Module], nn.Module]:
-    return lambda in_channels, out_channels, activation: nn.Sequential(
+    return lambda in_channels, out_channels, activation: ReflectionSequential(
         convolution(in_channels, out_channels), activation, _Resize(mode)
     )
 
@@ -40,7 +41,7 @@ def _pixelshuffle(in_channels: int, out_channels: int, activation: nn.Module) ->
     expand = convolution(in_channels, 4 * out_channels)
     # All four sub-pixels start from the same kernel, which is nearest-neighbour upsampling (Aitken et al. 2017).
     expand.weight.data = expand.weight.data[::4].repeat_interleave(4, dim=0)
-    return nn.Sequential(expand, activation, nn.PixelShuffle(2))
+    return ReflectionSequential(expand, activation, nn.PixelShuffle(2))
 
 
 UPSAMPLING: dict[str, Callable[[int, int, nn.Module], nn.Module]] = {
@@ -106,7 +107,7 @@ class Decoder(nn.Module):
                 self.places += [(stride, width)] * residual_blocks
             else:
                 pairs = [(convolution(width, width), nn.ReLU(inplace=True)) for _ in range(depth)]
-                stage = nn.Sequential(*(layer for pair in pairs for layer in pair))
+                stage = ReflectionSequential(*(layer for pair in pairs for layer in pair))
                 self.places.append((stride, width))
             self.stages.append(stage)
             if stride > 1:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nst import vgg_weights
 from nst.encoder_contract import MINIMUM_MEAN_ACTIVATION, Encoder, mean_activation_name
 from nst.errors import UserError
-from nst.reflection import ReflectionConv2d
+from nst.reflection import ReflectionConv2d, fuses_relu
 
 # Convolutions a block of VGG-19 and their width (Simonyan & Zisserman 2014, table 1, column E).
 VGG19_BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))
@@ -177,9 +177,14 @@ class VGG19(Encoder):
         deepest = max((self.names.index(layer) for layer in wanted), default=-1)
         x = (images - self.mean) / self.std
         found: dict[str, Tensor] = {}
+        rectified = False
         for name, following in pairwise([*self.names[: deepest + 1], ""]):
             if name.startswith("conv"):
-                x = self.convolutions[name](x)
+                layer = self.convolutions[name]
+                rectified = name not in wanted and self.padding == "reflect" and fuses_relu(x)
+                x = layer.rectified(x) if rectified else layer(x)  # type: ignore[operator]
+            elif rectified:
+                x = F.max_pool2d(x, 2) if name.startswith("pool") else x
             elif name.startswith("pool"):
                 x = F.relu(F.max_pool2d(x, 2), inplace=True)
             elif name in wanted or not following.startswith("pool"):  # else it waits for pooling: the same, for less

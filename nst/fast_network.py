@@ -67,7 +67,7 @@ class _ContentEncoder(nn.Module):
         features = [pictures]
         x = torch.rsub(pictures, -0.5 * CONTRAST, alpha=-CONTRAST)  # CONTRAST · (pictures − ½), in one pass
         for layer in self.halvings:
-            x = F.relu(layer(x), inplace=True)
+            x = layer.rectified(x)  # type: ignore[operator]
             features.append(x)
         return features
 
@@ -204,10 +204,10 @@ class FastNetwork(BaseNetwork):
         x = levels[8][1](levels[8][0])
         for block, modulation in steps[:deep]:
             x = block(x, modulation)
-        x = F.interpolate(F.relu(self.up["8"](x), inplace=True), scale_factor=2, mode="nearest")
+        x = F.interpolate(self.up["8"].rectified(x), scale_factor=2, mode="nearest")  # type: ignore[operator]
         x = x + self.skips["4"](levels[4][1](levels[4][0]))
         for block, modulation in steps[deep:]:
             x = block(x, modulation)
-        x = F.interpolate(F.relu(self.up["4"](x), inplace=True), scale_factor=2, mode="nearest")
-        x = F.relu(self.at_half(x + self.skips["2"](levels[2][1](levels[2][0]))), inplace=True)
-        return upsampled_convolution(F.relu(self.before_full(x), inplace=True), self.to_picture, self.fold) + picture
+        x = F.interpolate(self.up["4"].rectified(x), scale_factor=2, mode="nearest")  # type: ignore[operator]
+        x = self.at_half.rectified(x + self.skips["2"](levels[2][1](levels[2][0])))
+        return upsampled_convolution(self.before_full.rectified(x), self.to_picture, self.fold) + picture
