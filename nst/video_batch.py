@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from nst.animations import is_animated
 from nst.errors import UserError
+from nst.pictures import as_list
 from nst.stylizer import Stylizer
 from nst.video import stylize_video
 from nst.video_reading import FILM_SUFFIXES
@@ -56,7 +57,7 @@ def stylize_film(cfg: DictConfig, content: str, styles: Sequence[str]) -> Path:
 
     suffix = Path(content).suffix.lower()
     output = Path(cfg.output or Path(cfg.output_dir, "stylized" + (suffix if suffix in FORMATS else ".mp4")))
-    check_output(output, content, [*styles, *(cfg.masks or ())])  # before the model is loaded
+    check_output(output, content, [*styles, *as_list(cfg.masks)])  # before the model is loaded
     stylizer = Stylizer.from_checkpoint(cfg.ckpt, device=cfg.device, precision=cfg.precision)
     settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     options = {name: settings[name] for name in OPTIONS}

@@ -33,6 +33,17 @@ def code(stylizer: Stylizer) -> StyleCode:
     return stylizer.encode_style(torch.rand(1, 3, 32, 32))
 
 
+def interrupt(stylizer: Stylizer, film: Path, code: StyleCode, output: Path, at: int, **options: Any) -> None:
+    """Ctrl+C after so many frames."""
+
+    def stop(done: int, total: int | None) -> None:
+        if done == at:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stylizer.stylize_video(film, code, output, progress=stop, **options)
+
+
 def test_a_film_keeps_its_frames_times_size_and_sound_to_the_sample(
     stylizer: Stylizer, code: StyleCode, tmp_path: Path
 ) -> None:
@@ -68,12 +79,7 @@ def test_the_fast_network_paints_films_and_goes_on(tmp_path: Path, monkeypatch: 
     style_code = stylizer.encode_style(torch.rand(1, 3, 32, 32))
     whole = stylizer.stylize_video(film, style_code, tmp_path / "whole.mp4")
 
-    def stop(done: int, total: int | None) -> None:
-        if done == 3:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        stylizer.stylize_video(film, style_code, tmp_path / "painted.mp4", progress=stop)
+    interrupt(stylizer, film, style_code, tmp_path / "painted.mp4", at=3)
     assert (tmp_path / ".painted.mp4.parts" / "00000.safetensors").is_file()
     assert stylizer.stylize_video(film, style_code, tmp_path / "painted.mp4").read_bytes() == whole.read_bytes()
 
@@ -315,12 +321,7 @@ def test_pieces_of_another_job_are_not_used(
     monkeypatch.setattr(video_pieces, "PIECE_FRAMES", 2)
     film = write_film(tmp_path / "film.mp4", panned(5))
 
-    def stop(done: int, total: int | None) -> None:
-        if done == 4:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        stylizer.stylize_video(film, code, tmp_path / "painted.mp4", progress=stop)
+    interrupt(stylizer, film, code, tmp_path / "painted.mp4", at=4)
     painted = stylizer.stylize_video(film, code, tmp_path / "painted.mp4", alpha=0.5)
     fresh = stylizer.stylize_video(film, code, tmp_path / "fresh.mp4", alpha=0.5)
     assert painted.read_bytes() == fresh.read_bytes()
@@ -332,12 +333,7 @@ def test_a_refused_call_leaves_the_pieces_of_an_interrupted_one(
     monkeypatch.setattr(video_pieces, "PIECE_FRAMES", 2)
     film = write_film(tmp_path / "film.mp4", panned(5))
 
-    def stop(done: int, total: int | None) -> None:
-        if done == 4:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        stylizer.stylize_video(film, code, tmp_path / "painted.mp4", progress=stop)
+    interrupt(stylizer, film, code, tmp_path / "painted.mp4", at=4)
     pieces = {path.name: path.read_bytes() for path in (tmp_path / ".painted.mp4.parts").iterdir()}
     for wrong in ({"tile": 10}, {"weights": [0]}, {"size": 1}):
         with pytest.raises(UserError):
@@ -354,12 +350,7 @@ def test_pieces_in_the_same_style_without_its_colours_are_not_used(
     monkeypatch.setattr(video_pieces, "PIECE_FRAMES", 2)
     film = write_film(tmp_path / "film.mp4", panned(4))
 
-    def stop(done: int, total: int | None) -> None:
-        if done == 3:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        stylizer.stylize_video(film, replace(code, colors=None), tmp_path / "painted.mp4", progress=stop)
+    interrupt(stylizer, film, replace(code, colors=None), tmp_path / "painted.mp4", at=3)
     painted = stylizer.stylize_video(film, code, tmp_path / "painted.mp4")
     fresh = stylizer.stylize_video(film, code, tmp_path / "fresh.mp4")
     assert painted.read_bytes() == fresh.read_bytes()
@@ -373,13 +364,8 @@ def test_pieces_with_another_picture_under_the_mask_s_name_are_not_used(
     left, right = (np.zeros((48, 64), np.uint8) for _ in range(2))
     left[:, :32] = right[:, 32:] = 255
 
-    def stop(done: int, total: int | None) -> None:
-        if done == 3:
-            raise KeyboardInterrupt
-
     Image.fromarray(left).save(mask)
-    with pytest.raises(KeyboardInterrupt):
-        stylizer.stylize_video(film, code, tmp_path / "painted.mp4", masks=[mask], progress=stop)
+    interrupt(stylizer, film, code, tmp_path / "painted.mp4", at=3, masks=[mask])
     Image.fromarray(right).save(mask)
     painted = stylizer.stylize_video(film, code, tmp_path / "painted.mp4", masks=[mask])
     fresh = stylizer.stylize_video(film, code, tmp_path / "fresh.mp4", masks=[mask])
