@@ -12,12 +12,9 @@ from torch import Tensor
 from nst.errors import UserError
 from nst.pictures import Picture, to_batch
 
-TOLERANCE = (
-    48.0  # 8-bit levels, Euclidean in RGB: colours that near are one, where JPEG or soft brushes made more of them
-)
-EXACT_SHARE = (
-    0.99  # of the pixels that have a frequent colour where the colours are exact, as in class indices (0, 1, 2 …)
-)
+# 8-bit levels, Euclidean in RGB: colours that near are one, where JPEG or soft brushes made more of them.
+TOLERANCE = 48.0
+EXACT_SHARE = 0.99  # of the pixels have a frequent colour where colours are exact, as in class indices (0, 1, 2 …)
 FLATNESS = 24  # 8-bit levels between neighbours: where they differ more is a border, whose blends are no colours
 SMALLEST_SHARE = 0.003  # of the flat pixels: colours that cover less are noise
 PAINTED_SHARE = 0.75  # of the pixels that at least have nearly the colour of their region; in photographs far fewer do
