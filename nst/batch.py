@@ -88,7 +88,7 @@ def stylize(cfg: DictConfig) -> Outcome:
     batch = Batch(stylizer, options, cfg.quality, alone=len(jobs) == 1 and not distributed)
     batch.outcome.skipped += [job.output for job in skipped]
     if len(jobs) > 1:  # a mistake in what all need ends the batch before it begins
-        for job in {str(job.alpha): job for job in jobs}.values():
+        for job in {str(job.alpha): job for job in todo}.values():
             batch.rehearse(job, with_styles=cfg.pairing == "mix")
     if distributed:
         from nst.batch_processes import predict  # late: imports Lightning

@@ -93,7 +93,8 @@ class StyleTransferModule(pl.LightningModule):
         scheduler: takes the optimizer (and ``total_steps``), gives a schedule that is stepped after every step; or ``None``.
         alpha: degree of stylization in training, see :func:`nst.fusion.alpha_per_level`.
         styles_per_content: styles of its batch that every content is painted in; a picture is encoded once for all of them.
-        identity_samples: pictures of each kind a step that are stylized with themselves, for the identity terms.
+        identity_samples: pictures of each kind a step that are stylized with themselves, for the identity terms; contents at alpha 0
+            too.
         spectral_penalty: weight of :func:`nst.weight_penalties.spectral_penalty` on the parts trained from scratch.
         encoder_learning_rate: of the encoder layers from ``trainable_from`` on.
         unfreeze_at: optimiser step from which those layers are trained.
@@ -161,7 +162,8 @@ class StyleTransferModule(pl.LightningModule):
             inputs.originals, inputs.reconstructions = self._reconstruct(content, style)
         if "identity_features" in self.loss.terms:
             assert inputs.reconstructions is not None
-            inputs.original_features = self._originals_features(content.loss_features, style.loss_features)
+            kinds = (content.loss_features, content.loss_features, style.loss_features)
+            inputs.original_features = self._originals_features(*kinds)
             inputs.reconstruction_features = self._loss_features(inputs.reconstructions)
         return output, self.loss(inputs)
 
@@ -185,10 +187,10 @@ class StyleTransferModule(pl.LightningModule):
         return LossFeatures(maps, kinds[0].scales)
 
     def _reconstruct(self, content: EncodedPictures, style: EncodedPictures) -> tuple[Tensor, Tensor]:
-        """The first pictures of each kind, and what becomes of them: of content at alpha 0, of styles in their own manner."""
+        """The first pictures of each kind, and what becomes of them: of content at alpha 0, of both in their own manner."""
         originals, results = [], []
         first = slice(0, self.identity_samples)
-        for pictures, alpha in ((content, 0.0), (style, self.alpha)):
+        for pictures, alpha in ((content, 0.0), (content, self.alpha), (style, self.alpha)):
             results.append(self._decode(pictures, first, pictures.style_code[first], alpha))
             originals.append(pictures.pictures[first])
         return torch.cat(originals), torch.cat(results)

@@ -13,7 +13,13 @@ from nst.errors import UserError
 from nst.fusion import adaptive_instance_norm
 from nst.loss_distances import balanced_gram_distance, content_distance, gram_distance, moment_distance
 from nst.loss_features import LossInputs
-from nst.picture_distances import laplacian_distance, spectrum_distance, total_variation
+from nst.picture_distances import (
+    laplacian_distance,
+    luma,
+    mean_structural_similarity,
+    spectrum_distance,
+    total_variation,
+)
 from nst.statistics import widest_float
 
 
@@ -212,6 +218,19 @@ class IdentityTerm(Term):
         return content_distance(inputs.reconstructions.float(), inputs.originals.float(), reduction)
 
 
+class IdentityStructureTerm(Term):
+    """A picture stylized with itself keeps its structure: 1 − SSIM of their luma (Zhao et al. 2017, equation 8).
+
+    Squared distances of pixels hardly see faint detail; this looks at all of it alike.
+    """
+
+    def forward(self, inputs: LossInputs, reduction: str) -> Tensor:
+        if inputs.reconstructions is None or inputs.originals is None:
+            return inputs.output.new_zeros(())
+        found, wanted = luma(inputs.reconstructions.float()), luma(inputs.originals.float())
+        return 1 - mean_structural_similarity(found, wanted).mean()
+
+
 class IdentityFeatureTerm(Term):
     """A picture stylized with itself keeps its features (Park & Lee 2019, equation 9, second part)."""
 
@@ -226,7 +245,7 @@ class IdentityFeatureTerm(Term):
         return content_distance(found, wanted, reduction)
 
 
-IDENTITY_TERMS = frozenset({"identity", "identity_features"})  # of networks: a picture alone has none
+IDENTITY_TERMS = frozenset({"identity", "identity_structure", "identity_features"})  # of networks: a picture alone has none
 TERMS: dict[str, type[Term]] = {
     "content": ContentTerm,
     "style": StyleTerm,
@@ -239,5 +258,6 @@ TERMS: dict[str, type[Term]] = {
     "laplacian": LaplacianTerm,
     "spectrum": SpectrumTerm,
     "identity": IdentityTerm,
+    "identity_structure": IdentityStructureTerm,
     "identity_features": IdentityFeatureTerm,
 }

@@ -23,6 +23,7 @@ from nst.encoder_contract import MINIMUM_MEAN_ACTIVATION
 from nst.encoders import VGG19
 from nst.images import to_tensor
 from nst.losses import content_distance, gram_distance, moment_distance, total_variation
+from nst.picture_distances import mean_structural_similarity
 from nst.self_similarity import content_feature_structural_distance, log_self_similarity, structure_steps
 from nst.statistics import (
     EPSILON,
@@ -39,7 +40,6 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 STRUCTURE_LAYER = "relu3_1"
 MINIMUM_SIDE = 32  # two positions a side at relu5_1, the least that reflection padding and a variance need
 
-SSIM_WINDOW = 7
 PROJECTIONS, QUANTILES, PROJECTED_SIDE = 64, 256, 128
 HISTOGRAM_LEVELS = 8  # a colour channel
 
@@ -114,20 +114,9 @@ def microast_style_loss(output: Mapping[str, Statistics], style: Mapping[str, St
 def structural_similarity(output: Tensor, content: Tensor) -> float:
     """SSIM of two 8-bit grey pictures ``(H, W)``, 1 for equal ones; larger is better (Wang et al. 2004).
 
-    Uniform 7 × 7 window, sample covariance, range 255, mean over the windows inside the picture: scikit-image's convention.
-    (torchmetrics has a uniform window too, but takes the population's covariance and leaves out a wider border.)
+    See :func:`nst.picture_distances.mean_structural_similarity`.
     """
-    x, y = output.double()[None, None], content.double()[None, None]
-    means = torch.cat([x, y, x * x, y * y, x * y])
-    for window in ((1, SSIM_WINDOW), (SSIM_WINDOW, 1)):  # rows, then columns: 14 values a window instead of 49
-        means = F.avg_pool2d(means, window, stride=1)
-    mean_x, mean_y, xx, yy, xy = means.unbind()
-    sample = SSIM_WINDOW**2 / (SSIM_WINDOW**2 - 1)
-    variances = sample * (xx - mean_x**2 + yy - mean_y**2)
-    covariance = sample * (xy - mean_x * mean_y)
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
-    return float((similarity / ((mean_x**2 + mean_y**2 + c1) * (variances + c2))).mean())
+    return float(mean_structural_similarity(output.double()[None, None], content.double()[None, None], 255.0))
 
 
 def projected_quantiles(features: Tensor, projections: int = PROJECTIONS, quantiles: int = QUANTILES) -> Tensor:

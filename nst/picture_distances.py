@@ -1,4 +1,4 @@
-"""What terms compare of pixels: smoothness, edges, the spectrum. Pictures are ``(B, 3, H, W)`` RGB."""
+"""What terms and metrics compare of pixels: smoothness, structure, edges, the spectrum. Pictures are ``(B, 3, H, W)`` RGB."""
 
 from __future__ import annotations
 
@@ -8,12 +8,37 @@ from torch import Tensor
 
 from nst.loss_distances import squared_norm
 
+SSIM_WINDOW = 7  # pixels of a side
+
 
 def total_variation(pictures: Tensor, reduction: str = "mean") -> Tensor:
     """``Σ_ij (I[i+1,j] − I[i,j])² + (I[i,j+1] − I[i,j])²`` of ``(B, 3, H, W)``; it has no target: ``relative`` is ``mean``."""
     down, right = pictures.diff(dim=2), pictures.diff(dim=3)
     variation = squared_norm(down) + squared_norm(right)
     return (variation / (1 if reduction == "sum" else pictures[0].numel())).mean()
+
+
+def luma(pictures: Tensor) -> Tensor:
+    """``(B, 3, H, W)`` RGB → ``(B, 1, H, W)``, by ITU-R BT.601's weights."""
+    return (pictures * pictures.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+
+
+def mean_structural_similarity(grey: Tensor, target: Tensor, value_range: float = 1.0) -> Tensor:
+    """SSIM of ``(B, 1, H, W)`` grey pictures, ``(B,)``, 1 for equal ones (Wang et al. 2004).
+
+    Uniform 7 × 7 window, sample covariance, mean over the windows inside the picture: scikit-image's convention.
+    (torchmetrics has a uniform window too, but takes the population's covariance and leaves out a wider border.)
+    """
+    means = torch.cat([grey, target, grey * grey, target * target, grey * target], dim=1)
+    for window in ((1, SSIM_WINDOW), (SSIM_WINDOW, 1)):  # rows, then columns: 14 values a window instead of 49
+        means = F.avg_pool2d(means, window, stride=1)
+    mean_x, mean_y, xx, yy, xy = means.unbind(dim=1)
+    sample = SSIM_WINDOW**2 / (SSIM_WINDOW**2 - 1)
+    variances = sample * (xx - mean_x**2 + yy - mean_y**2)
+    covariance = sample * (xy - mean_x * mean_y)
+    c1, c2 = (0.01 * value_range) ** 2, (0.03 * value_range) ** 2
+    similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    return (similarity / ((mean_x**2 + mean_y**2 + c1) * (variances + c2))).mean(dim=(1, 2))
 
 
 def laplacian(pictures: Tensor, pooling: int = 4) -> Tensor:
@@ -40,15 +65,15 @@ def radial_spectrum(pictures: Tensor, bands: int = 32) -> Tensor:
 
     The power spectrum of the luma, averaged over each ring as Durall et al. 2020 integrate it.
     """
-    luma = (pictures * pictures.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(dim=1)
-    height, width = luma.shape[1:]
-    power = torch.fft.rfft2(luma - luma.mean(dim=(1, 2), keepdim=True), norm="ortho").abs().square()
-    vertical = torch.fft.fftfreq(height, device=luma.device).square()
-    horizontal = torch.fft.rfftfreq(width, device=luma.device).square()
+    grey = luma(pictures)[:, 0]
+    height, width = grey.shape[1:]
+    power = torch.fft.rfft2(grey - grey.mean(dim=(1, 2), keepdim=True), norm="ortho").abs().square()
+    vertical = torch.fft.fftfreq(height, device=grey.device).square()
+    horizontal = torch.fft.rfftfreq(width, device=grey.device).square()
     radius = (vertical[:, None] + horizontal[None, :]).sqrt()
     inside = (radius > 0) & (radius <= 0.5)
     ring = (radius[inside] * 2 * bands).ceil().long() - 1
-    sums = luma.new_zeros(len(luma), bands).index_add(1, ring, power[:, inside])
+    sums = grey.new_zeros(len(grey), bands).index_add(1, ring, power[:, inside])
     return sums / torch.bincount(ring, minlength=bands).clamp_min(1)
 
 

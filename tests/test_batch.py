@@ -45,6 +45,15 @@ def run_batch(**keys: object) -> Outcome:
     return stylize(config(**keys))
 
 
+def test_a_batch_that_is_done_paints_nothing(
+    write_pictures: Write, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pictures("in/a.png", "in/b.png")
+    assert len(run_batch(ckpt=model, content=tmp_path / "in", output_dir=tmp_path / "out").written) == 2
+    monkeypatch.setattr(Stylizer, "__call__", lambda *given, **options: pytest.fail("something was painted"))
+    assert len(run_batch(ckpt=model, content=tmp_path / "in", output_dir=tmp_path / "out").skipped) == 2
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [

@@ -50,6 +50,7 @@ def loss() -> StyleTransferLoss:
         "total_variation": {"weight": 1},
         "laplacian": {"weight": 1, "poolings": {4: 1}},
         "identity": {"weight": 1},
+        "identity_structure": {"weight": 1},
     }
     layers = {name: {"weight": 1, "layers": LAYERS} for name in terms}
     return StyleTransferLoss(network={"weights": "random"}, spectrum={"weight": 1}, **layers, **pixels)

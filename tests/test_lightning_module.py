@@ -103,16 +103,17 @@ def test_an_encoder_that_is_trained_or_differs_is_not_shared() -> None:
     assert padded._shared == [padded.network.style_encoder]
 
 
-def test_the_identity_term_reconstructs_content_at_alpha_zero_and_styles_in_their_own_manner(
+def test_the_identity_term_reconstructs_content_at_alpha_zero_and_both_kinds_in_their_own_manner(
     batch: dict[str, torch.Tensor],
 ) -> None:
     module = module_of(fast(), identity_samples=1)
     network, first = module.network, {name: pictures[:1] for name, pictures in batch.items()}
     results = [
         network(first["content"], first["style"], alpha=0.0),
+        network(first["content"], network.encode_style(first["content"]), alpha=1.0),
         network(first["style"], network.encode_style(first["style"]), alpha=1.0),
     ]
-    originals = torch.cat([first["content"], first["style"]])
+    originals = torch.cat([first["content"], first["content"], first["style"]])
     error = (torch.cat(results) - originals).flatten(1).square().sum(1) / originals.flatten(1).square().sum(1)
     _, values = module.stylize_and_measure(batch)
     assert float(values.raw["identity"]) == pytest.approx(float(error.mean()), rel=1e-4)

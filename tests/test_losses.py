@@ -141,6 +141,27 @@ def test_the_identity_term_compares_pictures_stylized_with_themselves() -> None:
     assert float(loss(given).total) == pytest.approx(0.5)
 
 
+def test_the_identity_structure_is_what_ssim_misses_of_their_luma() -> None:
+    skimage_metrics = pytest.importorskip("skimage.metrics")
+    loss = StyleTransferLoss(network={"weights": "random"}, identity_structure={"weight": 2.0})
+    given = inputs(loss, *pictures())
+    assert float(loss(given).total) == 0
+    given.originals = torch.rand(2, 3, 24, 20)
+    given.reconstructions = (given.originals + 0.2 * torch.rand(2, 3, 24, 20)).requires_grad_()
+    values = loss(given)
+    weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
+    similar = [
+        skimage_metrics.structural_similarity(
+            (found * weights).sum(0).numpy(), (wanted * weights).sum(0).numpy(), win_size=7, data_range=1.0
+        )
+        for found, wanted in zip(given.reconstructions.detach(), given.originals, strict=True)
+    ]
+    assert float(values.raw["identity_structure"]) == pytest.approx(1 - sum(similar) / 2, rel=1e-4)
+    values.total.backward()
+    assert given.reconstructions.grad is not None
+    assert 0 < float(given.reconstructions.grad.abs().sum()) < float("inf")
+
+
 def test_scales_multiply_the_features() -> None:
     x, scale = torch.rand(2, 4, 5, 6), torch.tensor([1.0, 2.0, 3.0, 0.5])
     found = LossFeatures({"relu1_1": x}, {"relu1_1": scale})
