@@ -245,7 +245,9 @@ class IdentityFeatureTerm(Term):
         return content_distance(found, wanted, reduction)
 
 
-IDENTITY_TERMS = frozenset({"identity", "identity_structure", "identity_features"})  # of networks: a picture alone has none
+IDENTITY_TERMS = frozenset(
+    {"identity", "identity_structure", "identity_features"}
+)  # of networks: a picture alone has none
 TERMS: dict[str, type[Term]] = {
     "content": ContentTerm,
     "style": StyleTerm,
