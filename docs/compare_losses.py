@@ -40,8 +40,7 @@ def main(steps: int = 40, side: int = 96) -> None:
     results = {"content copied": content, "style copied": style}
     for name in LOSSES:
         torch.manual_seed(0)
-        options = {"learning_rate": 0.03, "precision": "float32"}  # what the figures in docs/losses.md were made with
-        results[name] = optimize(content, style, steps=steps, loss=loss_options(name), **options)
+        results[name] = optimize(content, style, steps=steps, loss=loss_options(name), precision="float32")
     metrics = PairMetrics()
     of_content, of_style = metrics.features(content), metrics.features(style)
     lines = ["| loss | " + " | ".join(FIGURES) + " |", "|---" * (len(FIGURES) + 1) + "|"]

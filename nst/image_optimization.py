@@ -22,7 +22,7 @@ from nst.optimization_checks import (
     check_sides,
     check_start,
     check_tiles,
-    chosen_optimizer,
+    chosen_rate,
     require_one,
 )
 from nst.optimization_run import OptimizationRun, Progress, fingerprint
@@ -52,7 +52,7 @@ def optimize(
     max_size: int | None = None,
     style_size: int | None = None,
     scales: int = 1,
-    optimizer: str | None = None,
+    optimizer: str = "adam",
     learning_rate: float | None = None,
     tolerance: float = 0.0,
     window: int = 25,
@@ -82,9 +82,8 @@ def optimize(
         max_size: largest longer side of the result.
         style_size: shorter side at which styles are seen; by default the result's own.
         scales: sizes from coarse to fine, each twice the one before; the last is the result's.
-        optimizer: ``adam`` or ``lbfgs``; by default L-BFGS from ``init="stylizer"``, which is near a minimum, and Adam from
-            everything else, where it gets further in the same steps.
-        learning_rate: by default 0.06 for Adam and 1 for L-BFGS.
+        optimizer: ``adam`` or ``lbfgs``, each on several sizes of the picture at once (:mod:`nst.picture_pyramid`).
+        learning_rate: by default 0.014 for Adam and 1 for L-BFGS.
         tolerance: stop a scale when the mean loss of the last ``window`` steps is less than this share below that of the
             ``window`` steps before; 0 never stops early.
         weights: of several styles; equal by default.
@@ -110,7 +109,7 @@ def optimize(
     """
     check_start(init)
     check_counts(steps, scales, window)
-    optimizer, learning_rate = chosen_optimizer(optimizer, learning_rate, init)
+    rate = chosen_rate(optimizer, learning_rate)
     check_preserve_color(preserve_color)
     objective_side(tile, 1, 1)
     where = choose_device(device)
@@ -136,11 +135,9 @@ def optimize(
     begun = given_start(init)
     job = fingerprint(
         [target, *styles, *begun, *_region_masks(regions)],
-        ["picture" if begun else init, shares, loss, style_size, scales, optimizer, learning_rate, seed, str(ckpt)],
+        ["picture" if begun else init, shares, loss, style_size, scales, optimizer, rate, seed, str(ckpt)],
     )
-    run = OptimizationRun(
-        optimizer, learning_rate, steps, tolerance, window, Path(state) if state else None, job, on_step
-    )
+    run = OptimizationRun(optimizer, rate, steps, tolerance, window, Path(state) if state else None, job, on_step)
     finish = partial(_finished, preserve_color=preserve_color, restore=restore, given=original)
     start = partial(
         first_picture, init, weights=weights, masks=masks, mask=mask,
@@ -173,7 +170,7 @@ def optimize(
 
 def _finished(picture: Tensor, content: Tensor, preserve_color: str, restore: Restore, given: Tensor) -> Any:
     """A picture as the caller gets it; ``content`` is as large."""
-    result = picture.detach().clamp(0, 1).cpu()
+    result = picture.cpu()
     if preserve_color == "luminance":
         result = keep_content_chroma(result, content)
     return restore(as_given(result, given))

@@ -15,8 +15,13 @@ from torch import Tensor
 from nst.errors import UserError
 from nst.image_objective import Objective
 from nst.losses import LossValues
+from nst.picture_pyramid import PicturePyramid
 from nst.tiled_objective import TiledObjective
 from nst.whole_file import written_whole
+
+AVERAGED = (
+    20  # steps from which on the result is a running mean of the last ones (Shamir & Zhang 2013), of ever more of them
+)
 
 
 class Progress(NamedTuple):
@@ -25,7 +30,7 @@ class Progress(NamedTuple):
     Attributes:
         step, steps: which one at its scale, the first being 1, and how many there are at most.
         losses: of the picture that it started from.
-        picture: where it led, ``(1, 3, H, W)``, not clamped; it goes on changing.
+        picture: where the last steps led, ``(1, 3, H, W)`` in [0, 1]: their running mean, in which the steps' noise evens out.
         scale: which one, the coarsest being 0.
         result: gives what :func:`nst.image_optimization.optimize` would return if this was the last step.
     """
@@ -75,67 +80,68 @@ class OptimizationRun:
         scale: int,
         finish: Callable[[Tensor], Any],
     ) -> Tensor:
-        """Take the steps of one scale, the first being 0, from a ``(1, 3, H, W)`` picture; returns where they lead.
+        """Take the steps of one scale, the first being 0, from a ``(1, 3, H, W)`` picture in [0, 1]; returns where they lead.
 
         ``finish`` makes a result of a picture, for :class:`Progress`.
         """
         resumed = self._resumed or {"scale": 0}
         if scale < resumed["scale"]:
             return picture  # this scale was finished before; what follows starts from the stored picture
-        picture = picture.contiguous().requires_grad_(True)  # L-BFGS wants it so
+        pyramid = PicturePyramid(picture)
         algorithm: torch.optim.Optimizer
         if self.optimizer == "adam":
-            algorithm = torch.optim.Adam([picture], lr=self.learning_rate, betas=(0.9, 0.99))
+            algorithm = torch.optim.Adam(pyramid.parameters(), lr=self.learning_rate, betas=(0.9, 0.9))
         else:
-            algorithm = torch.optim.LBFGS([picture], lr=self.learning_rate, max_iter=1, history_size=20)
-        first, history = 0, []
+            algorithm = torch.optim.LBFGS(pyramid.parameters(), lr=self.learning_rate, max_iter=1, history_size=20)
+        mean, history = picture, []
         if scale == resumed["scale"] and "picture" in resumed:
-            with torch.no_grad():
-                picture.copy_(resumed["picture"])
+            picture, mean = (resumed[name].to(picture) for name in ("picture", "mean"))
             algorithm.load_state_dict(resumed["optimizer"])
-            first, history = resumed["step"], resumed["history"]
+            history = resumed["history"]
         values: list[LossValues] = []
 
         def closure() -> Tensor:
             # In [0, 1], as a result is: L-BFGS goes beyond black and white.
-            seen = picture.detach().clamp(0, 1).requires_grad_(True)
+            seen = picture.clamp(0, 1).requires_grad_(True)
             values[:] = [objective.backward(seen)]
             assert seen.grad is not None
-            picture.grad = torch.where(picture == seen, seen.grad, 0)
+            pyramid.spread(torch.where(picture == seen, seen.grad, 0))
             return values[0].total
 
-        for step in range(first, self.steps):
+        for step in range(len(history) + 1, self.steps + 1):
             if converged(history, self.tolerance, self.window):  # before the step: a resumed scale may be done
                 break
             algorithm.step(closure)
+            picture = picture + pyramid.take()
             if self.optimizer == "adam":
-                with torch.no_grad():
-                    picture.clamp_(0, 1)
+                picture = picture.clamp(0, 1)
+            mean = torch.lerp(mean, picture.clamp(0, 1), min(1.0, AVERAGED / step))
             history.append(values[0].total.item())
             if self.on_step:
-                now = picture.detach()
-                self.on_step(Progress(step + 1, self.steps, values[0], now, scale, partial(finish, now)))
-            if (step + 1) % self.window == 0:
-                self._save(scale, picture, algorithm, history)
+                self.on_step(Progress(step, self.steps, values[0], mean, scale, partial(finish, mean)))
+            if step % self.window == 0:
+                self._save(scale, picture, mean, algorithm, history)
         if len(history) % self.window != 0:
-            self._save(scale, picture, algorithm, history)
-        return picture.detach()
+            self._save(scale, picture, mean, algorithm, history)
+        return mean
 
     def _load(self) -> dict[str, Any] | None:
         if self.state is None or not self.state.exists():
             return None
         try:
             held: dict[str, Any] = torch.load(self.state, weights_only=True, map_location="cpu")
-            same = held["job"] == self._job and held["step"] <= self.steps
+            same = held["job"] == self._job and held["step"] <= self.steps and "mean" in held
             return held if same else None  # what another or a longer job left is no start for this one
         except Exception:  # unpickling something else can raise anything
             raise UserError(f"state {str(self.state)!r} is not one of an optimisation: remove it.") from None
 
-    def _save(self, scale: int, picture: Tensor, algorithm: torch.optim.Optimizer, history: list[float]) -> None:
+    def _save(
+        self, scale: int, picture: Tensor, mean: Tensor, algorithm: torch.optim.Optimizer, history: list[float]
+    ) -> None:
         if self.state is None:
             return
         where = {"job": self._job, "scale": scale, "step": len(history), "history": history}
-        held = where | {"picture": picture.detach().cpu(), "optimizer": algorithm.state_dict()}
+        held = where | {"picture": picture.cpu(), "mean": mean.cpu(), "optimizer": algorithm.state_dict()}
         try:
             with written_whole(self.state) as part:
                 torch.save(held, part)

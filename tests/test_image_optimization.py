@@ -54,12 +54,22 @@ def test_the_loss_falls_to_a_fraction(pictures: torch.Tensor, optimizer: str, in
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-def test_the_loss_is_that_of_the_result(pictures: torch.Tensor, optimizer: str) -> None:
-    """Of the picture in [0, 1] that is returned, however far beyond black and white the optimiser would go."""
+def test_the_result_has_the_loss_that_the_last_steps_had(pictures: torch.Tensor, optimizer: str) -> None:
+    """In [0, 1], as it is returned, however far beyond black and white the optimiser would go."""
     pair = {"content": (3 * pictures[0] - 1).clamp(0, 1), "style": (3 * pictures[1] - 1).clamp(0, 1)}
-    losses = losses_of(**pair, steps=16, optimizer=optimizer)
+    losses = losses_of(**pair, steps=15, optimizer=optimizer)
     result = optimize(**pair, steps=15, optimizer=optimizer, loss=LOSS, precision="float32")
-    assert losses_of(**pair, steps=1, init=result) == pytest.approx(losses[-1:], rel=1e-4)
+    assert result.min() >= 0 and result.max() <= 1
+    (reached,) = losses_of(**pair, steps=1, init=result)
+    assert reached < losses[-1]
+
+
+def test_the_result_is_a_running_mean_of_the_steps_pictures(pictures: torch.Tensor) -> None:
+    """Steps too large to settle jump to and fro; their mean does not."""
+    options = {"content": pictures[0], "style": pictures[1], "learning_rate": 0.1}
+    losses = losses_of(**options, steps=80)
+    result = optimize(**options, steps=80, loss=LOSS, precision="float32")  # type: ignore[arg-type]
+    assert losses_of(**options, steps=1, init=result)[0] < 0.8 * sum(losses[-8:]) / 8
 
 
 def test_the_result_has_the_content_s_kind_and_size(pictures: torch.Tensor) -> None:
@@ -240,15 +250,17 @@ def starts() -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("pair", "most"), [(0, 1.0), (1, 1.1)])  # the second pair misses it by 5 %, as the guide says
-def test_sixty_steps_from_the_stylizer_s_picture_reach_what_two_hundred_from_the_content_do(
-    starts: dict[str, Any], pair: int, most: float
+@pytest.mark.parametrize("pair", [0, 1])
+def test_sixty_steps_from_the_stylizer_s_picture_reach_what_two_hundred_on_pixels_alone_do(
+    starts: dict[str, Any], pair: int
 ) -> None:
     names = starts["PAIRS"][pair]
     content, style = starts["square"](names[0], "content", 256), starts["square"](names[1], "style", 256)
     _, refined = starts["run"](content, style, init="stylizer", steps=60)
-    _, whole = starts["run"](content, style, init="content", steps=200)
-    assert len(refined) == 60 and refined[-1] < most * whole[-1]
+    _, sixty = starts["run"](content, style, init="content", steps=60)
+    with starts["pixels_alone"]():
+        _, whole = starts["run"](content, style, init="content", steps=200, learning_rate=starts["PIXEL_RATE"])
+    assert refined < 0.98 * sixty and refined < 1.02 * whole
 
 
 @pytest.mark.slow
