@@ -260,7 +260,7 @@ def test_sixty_steps_from_the_stylizer_s_picture_reach_what_two_hundred_on_pixel
     _, sixty = starts["run"](content, style, init="content", steps=60)
     with starts["pixels_alone"]():
         _, whole = starts["run"](content, style, init="content", steps=200, learning_rate=starts["PIXEL_RATE"])
-    assert refined < 0.98 * sixty and refined < 1.02 * whole
+    assert refined < 0.98 * sixty and refined < 1.01 * whole  # one thread or two: whole is 1.362 or 1.350
 
 
 @pytest.mark.slow
