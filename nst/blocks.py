@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nst.modulation import Affine
+from nst.modulation import Modulation
 from nst.reflection import ReflectionConv2d
 
 
@@ -20,14 +22,96 @@ def convolution(in_channels: int, out_channels: int, kernel_size: int = 3, strid
     return layer
 
 
-class ResidualBlock(nn.Module):
-    """``x + convolution(relu(convolution(modulation(x))))`` (He et al. 2016); starts as the identity."""
+class StyledConvolution(ReflectionConv2d):
+    """``(W + U diag(m) V) * x + b``: a convolution whose kernel each style mixes for itself.
 
-    def __init__(self, width: int) -> None:
+    V are R further kernels, U says where their outputs go, and the mix m, which a style decides, how much of each. Chandran
+    et al. 2021 predict kernels whole; as a sum of few directions (Li et al. 2021) a style has to be described by R numbers
+    only. For one style everything is folded into one kernel first, so a picture takes no longer than with W alone. U starts
+    at 0.
+
+    Args:
+        width: channels in and out.
+        rank: R; 0: the kernel is W for every style.
+    """
+
+    def __init__(self, width: int, rank: int = 0) -> None:
+        super().__init__(width, width, kernel_size=3, padding=1)
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+        nn.init.zeros_(self.bias)  # type: ignore[arg-type]
+        self.rank = rank
+        if rank:
+            self.inward = nn.Parameter(torch.empty(rank, width, 3, 3))
+            self.outward = nn.Parameter(torch.zeros(width, rank))
+            nn.init.kaiming_normal_(self.inward, nonlinearity="relu")
+
+    def forward(self, input: Tensor, mix: Tensor | None = None) -> Tensor:
+        """``(B, width, H, W)`` of the same shape.
+
+        Args:
+            mix: m, ``(B, R, 1, 1)``, or ``(B, R, H, W)`` where regions differ; B may be 1. ``None``: 0.
+        """
+        if mix is None or _is_one(mix):
+            return self._convolved(input, self.kernel(mix))
+        both = F.conv2d(self._padded(input), torch.cat([self.weight, self.inward]))
+        plain, inner = both.split([self.out_channels, self.rank], dim=1)
+        return plain + F.conv2d(inner * mix.to(inner.dtype), self.outward[:, :, None, None], self.bias)
+
+    def rectified(self, input: Tensor, mix: Tensor | None = None) -> Tensor:
+        """``relu(convolution(input, mix))``, see :meth:`ReflectionConv2d.rectified`."""
+        if mix is None or _is_one(mix):
+            return self._rectified(input, self.kernel(mix))
+        return F.relu(self(input, mix), inplace=True)
+
+    def kernel(self, mix: Tensor | None) -> Tensor:
+        """``W + U diag(m) V`` for the ``(1, R, 1, 1)`` mix of one style."""
+        if mix is None:
+            return self.weight
+        with torch.autocast(mix.device.type, enabled=False):
+            return self.weight + ((self.outward * mix.view(1, -1)) @ self.inward.flatten(1)).view_as(self.weight)
+
+
+def _is_one(mix: Tensor) -> bool:
+    """Whether it is the same for all samples and positions."""
+    return mix.shape[0] == mix.shape[2] == mix.shape[3] == 1
+
+
+class ResidualBlock(nn.Module):
+    """``x + convolution(relu(convolution(modulation(x))))`` (He et al. 2016); starts as the identity.
+
+    Args:
+        width: channels.
+        rank: of the directions in which a style changes its two kernels, see :class:`StyledConvolution`.
+    """
+
+    def __init__(self, width: int, rank: int = 0) -> None:
         super().__init__()
-        self.first, self.second = convolution(width, width), convolution(width, width)
+        self.first, self.second = StyledConvolution(width, rank), StyledConvolution(width, rank)
         nn.init.zeros_(self.second.weight)
 
-    def forward(self, x: Tensor, modulation: Affine | None = None) -> Tensor:
-        inner = x if modulation is None else modulation(x)
-        return x + self.second(self.first.rectified(inner))
+    def forward(self, x: Tensor, modulation: Modulation | None = None) -> Tensor:
+        inner = x if modulation is None else modulation.features(x)
+        first, second = (modulation and modulation.mixes) or (None, None)
+        return x + self.second(self.first.rectified(inner, first), second)
+
+
+class Stage(nn.Sequential):
+    """Convolutions of one width, a ReLU after each, of features that a style may modulate first.
+
+    Args:
+        width: channels.
+        depth: convolutions.
+        rank: of the directions in which a style changes their kernels, see :class:`StyledConvolution`.
+    """
+
+    def __init__(self, width: int, depth: int, rank: int = 0) -> None:
+        super().__init__(*(layer for _ in range(depth) for layer in (StyledConvolution(width, rank), nn.ReLU())))
+
+    def forward(self, x: Tensor, modulation: Modulation | None = None) -> Tensor:  # type: ignore[override]
+        if modulation is not None:
+            x = modulation.features(x)
+        convolutions = [layer for layer in self if isinstance(layer, StyledConvolution)]
+        mixes = (modulation and modulation.mixes) or [None] * len(convolutions)
+        for layer, mix in zip(convolutions, mixes, strict=True):
+            x = layer.rectified(x, mix)
+        return x

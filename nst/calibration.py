@@ -1,4 +1,4 @@
-"""Mean activations of an encoder's filters on photographs, for :meth:`nst.encoder_contract.Encoder.set_mean_activations`."""
+"""What is measured of pictures before training: mean activations of encoders on photographs, statistics of styles."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor
 from nst.base_network import BaseNetwork
 from nst.encoder_contract import Encoder
 from nst.losses import StyleTransferLoss
+from nst.style_mlp import StyleMLP
 
 
 @torch.no_grad()
@@ -31,6 +32,21 @@ def mean_activations(encoder: Encoder, photographs: Iterable[Tensor]) -> dict[st
             sums[layer] = sums.get(layer, torch.zeros_like(total)) + total
         count += len(batch)
     return {layer: total / count for layer, total in sums.items()}
+
+
+@torch.no_grad()
+def standardize(network: BaseNetwork, styles: Iterable[Tensor]) -> None:
+    """Let the MLPs that read styles see these as of mean 0 and deviation 1 (:class:`nst.style_mlp.StyleMLP`).
+
+    Args:
+        network: one without such an MLP stays as it is.
+        styles: ``(B, 3, H, W)`` batches of RGB in [0, 1].
+    """
+    readers = [module for module in network.modules() if isinstance(module, StyleMLP)]
+    if readers:
+        codes = [network.encode_style(batch) for batch in styles]
+        for reader in readers:
+            reader.standardize(codes)
 
 
 def calibrate(network: BaseNetwork, loss: StyleTransferLoss, photographs: Iterable[Tensor]) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nst.blocks import ResidualBlock, convolution
+from nst.blocks import ResidualBlock, Stage, convolution
 from nst.errors import UserError
-from nst.modulation import Affine
+from nst.modulation import Modulation
 from nst.reflection import ReflectionSequential
 
 
@@ -64,13 +64,14 @@ class Decoder(nn.Module):
         residual_blocks: of two convolutions each (He et al. 2016), at the deepest stride, in place of its plain convolutions; 0
             keeps those. What a style does to large forms is decided there, and a block cannot lose the signal.
         upsampling: ``nearest`` or ``bilinear`` after a convolution, ``transposed``, or ``pixelshuffle``.
+        kernel_rank: of the directions in which a style changes the blocks' and stages' kernels (:mod:`nst.blocks`); 0: it does not.
 
     Attributes:
-        places: where a style may modulate the features, in order: ``(stride, channels)`` of each block, and of each further stage's
-            input.
+        places: where a style may modulate, in order: stride, channels and convolutions of each block and of each further stage.
 
     Raises:
-        UserError: an unknown upsampling, a depth below 1, fewer residual blocks than 0, or strides that are not s, s/2, …, 1.
+        UserError: an unknown upsampling, a depth below 1, residual blocks or a kernel rank below 0, or strides that are not
+            s, s/2, …, 1.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Decoder(nn.Module):
         depth: int = 2,
         residual_blocks: int = 0,
         upsampling: str = "nearest",
+        kernel_rank: int = 0,
     ) -> None:
         super().__init__()
         if upsampling not in UPSAMPLING:
@@ -87,6 +89,8 @@ class Decoder(nn.Module):
             raise UserError(f"decoder depth must be at least 1: found {depth}.")
         if residual_blocks < 0:
             raise UserError(f"decoder residual_blocks must be at least 0: found {residual_blocks}.")
+        if kernel_rank < 0:
+            raise UserError(f"kernel_rank must be at least 0: found {kernel_rank}.")
         self.strides = sorted(widths, reverse=True)
         if not widths or self.strides != [2**i for i in reversed(range(len(self.strides)))]:
             raise UserError(f"decoder widths need every stride down to 1 (…, 4, 2, 1): found {self.strides}.")
@@ -97,18 +101,17 @@ class Decoder(nn.Module):
             depths[deepest] = 2 * residual_blocks
         self.margin = sum(stride * (depths[stride] + (stride > 1)) for stride in self.strides) + 1
         self.margin += sum(self.strides[1:]) if upsampling != "nearest" else 0  # these look at a neighbour too
-        self.places: list[tuple[int, int]] = []
+        self.places: list[tuple[int, int, int]] = []
         self.stages = nn.ModuleList()
         self.upsamplers = nn.ModuleList()
         for stride in self.strides:
             width = widths[stride]
             if residual_blocks and stride == deepest:
-                stage: nn.Module = nn.ModuleList(ResidualBlock(width) for _ in range(residual_blocks))
-                self.places += [(stride, width)] * residual_blocks
+                stage: nn.Module = nn.ModuleList(ResidualBlock(width, kernel_rank) for _ in range(residual_blocks))
+                self.places += [(stride, width, 2)] * residual_blocks
             else:
-                pairs = [(convolution(width, width), nn.ReLU(inplace=True)) for _ in range(depth)]
-                stage = ReflectionSequential(*(layer for pair in pairs for layer in pair))
-                self.places.append((stride, width))
+                stage = Stage(width, depth, kernel_rank)
+                self.places.append((stride, width, depth))
             self.stages.append(stage)
             if stride > 1:
                 # What the blocks have summed up goes on as it is: a ReLU here died in training.
@@ -120,12 +123,12 @@ class Decoder(nn.Module):
         nn.init.normal_(self.to_picture.weight, std=1e-3)
         nn.init.constant_(self.to_picture.bias, 0.5)  # type: ignore[arg-type]
 
-    def forward(self, fused: Mapping[int, Tensor], modulations: Sequence[Affine] | None = None) -> Tensor:
+    def forward(self, fused: Mapping[int, Tensor], modulations: Sequence[Modulation] | None = None) -> Tensor:
         """``(B, 3, H, W)``, not clamped.
 
         Args:
             fused: stride → ``(B, width, H/stride, W/stride)``.
-            modulations: one a place, see ``places``; ``None``: features stay as they are.
+            modulations: one a place, see ``places``; ``None``: features and kernels stay as they are.
         """
         left = iter(modulations if modulations is not None else [None] * len(self.places))
         x = fused[self.strides[0]]
@@ -138,6 +141,5 @@ class Decoder(nn.Module):
                 for block in stage:
                     x = block(x, next(left))
             else:
-                modulation = next(left)
-                x = stage(x if modulation is None else modulation(x))
+                x = stage(x, next(left))
         return self.to_picture(x)

@@ -13,13 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nst.base_network import BaseNetwork, Region
-from nst.blocks import ResidualBlock, convolution
+from nst.blocks import ResidualBlock, StyledConvolution, convolution
 from nst.color_transport import ColorMap
 from nst.errors import UserError
 from nst.fusion import Alpha, adain_affine, alpha_per_level
-from nst.modulation import Affine, blended, log_statistics
+from nst.modulation import Affine, Modulation, blended, kernel_mixes
 from nst.statistics import Statistics
 from nst.style_code import StyleCode
+from nst.style_mlp import StyleMLP
 
 STRIDES = (1, 2, 4, 8)
 CONTRAST = 4.0  # gives pictures a deviation near 1, like features
@@ -47,10 +48,10 @@ def upsampled_convolution(x: Tensor, layer: nn.Conv2d, fold: Tensor) -> Tensor:
 
 
 class Modulations(NamedTuple):
-    """What a style does to a content: the map of its colours, then an affine map a further stride and one a block."""
+    """What a style does to a content: the map of its colours, then what it does at each further stride and to each block."""
 
     colors: ColorMap
-    affines: list[Affine]
+    places: list[Modulation]
 
 
 class _ContentEncoder(nn.Module):
@@ -87,9 +88,11 @@ class FastNetwork(BaseNetwork):
         widths: stride → channels, for strides 2, 4 and 8.
         blocks: stride → residual blocks, for strides 4 and 8.
         hidden: width of the MLP.
+        kernel_rank: of the directions in which the MLP changes the kernels of the blocks and at 1/2
+            (:class:`nst.blocks.StyledConvolution`); 0: it does not.
 
     Raises:
-        UserError: a stride is missing, or another one is named.
+        UserError: a stride is missing, another one is named, or a rank is below 0.
     """
 
     fold: Tensor
@@ -101,6 +104,7 @@ class FastNetwork(BaseNetwork):
         widths: Mapping[int, int],
         blocks: Mapping[int, int],
         hidden: int = 128,
+        kernel_rank: int = 0,
     ) -> None:
         super().__init__(style_encoder)
         widths = {int(stride): int(width) for stride, width in widths.items()}
@@ -108,27 +112,31 @@ class FastNetwork(BaseNetwork):
         for name, given, needed in (("widths", widths, STRIDES[1:]), ("blocks", blocks, STRIDES[2:])):
             if set(given) != set(needed):
                 raise UserError(f"model {name} must name the strides {', '.join(map(str, needed))}: found {given}.")
+        if kernel_rank < 0:
+            raise UserError(f"kernel_rank must be at least 0: found {kernel_rank}.")
         self.style_layers = self.style_encoder.layers
         self.levels, self.content_strides = len(STRIDES), STRIDES
         self.light_encoder = _ContentEncoder(widths)
         self.block_strides = [stride for stride in (8, 4) for _ in range(blocks[stride])]  # in the order of their work
-        self.bodies = nn.ModuleList(ResidualBlock(widths[stride]) for stride in self.block_strides)
+        self.bodies = nn.ModuleList(ResidualBlock(widths[stride], kernel_rank) for stride in self.block_strides)
         self.up = nn.ModuleDict({str(stride): convolution(widths[stride], widths[stride // 2]) for stride in (8, 4)})
         self.skips = nn.ModuleDict({str(stride): nn.Conv2d(widths[stride], widths[stride], 1) for stride in (4, 2)})
-        self.at_half, self.before_full = convolution(widths[2], widths[2]), convolution(widths[2], widths[2])
+        self.at_half, self.before_full = (StyledConvolution(widths[2], kernel_rank) for _ in range(2))
         self.to_picture = convolution(widths[2], 3)
         nn.init.normal_(self.to_picture.weight, std=1e-3)
 
         # What the MLP predicts: deviation and mean a stride, then scale and shift a block, then how colours mix.
         self.sizes = [3, *(widths[stride] for stride in STRIDES[1:])]
         self.sizes += [widths[stride] for stride in self.block_strides]
-        inputs = 2 * sum(self.style_encoder.out_channels)
-        last = nn.Linear(hidden, 2 * sum(self.sizes) + COLOR_MIXTURES)
-        nn.init.normal_(last.weight, std=1e-2)
-        nn.init.zeros_(last.bias)
-        # Colours start with the mean and deviation of usual pictures: (0.5, 0.25).
+        # And mixes: of the two kernels at 1/2, then of the two in each block.
+        self.rank, self.mixed = kernel_rank, [2 * kernel_rank, 0, 0] + [2 * kernel_rank] * len(self.block_strides)
+        affine = 2 * sum(self.sizes) + COLOR_MIXTURES
+        channels = self.style_encoder.out_channels
+        self.predictor = StyleMLP(self.style_layers, channels, hidden, affine + sum(self.mixed))
+        last = self.predictor.last
+        last.weight.data[:affine] *= 0.1  # maps start near those of usual pictures
+        # Colours start with the mean and deviation of those: (0.5, 0.25).
         last.bias.data[:6] = torch.tensor(3 * [math.log(math.expm1(0.25)) - DEVIATION_OFFSET] + 3 * [0.5])
-        self.predictor = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), last)
         # Constants, as buffers: made in the forward pass they would make a GPU wait.
         self.register_buffer("fold", torch.tensor(FOLD), persistent=False)
         off_diagonal = (~torch.eye(3, dtype=torch.bool)).flatten().nonzero()[:, 0]
@@ -150,7 +158,7 @@ class FastNetwork(BaseNetwork):
         if content_statistics is None:
             content_statistics = self.content_statistics(features)
         modulations = self._modulations(style, content_statistics, alpha)
-        return self._decode(features, modulations.affines, modulations.colors(features[0]))
+        return self._decode(features, modulations.places, modulations.colors(features[0]))
 
     def decode_regions(self, features: Sequence[Tensor], regions: Sequence[Region], alpha: Alpha = 1.0) -> Tensor:
         masks = [region.mask for region in regions]
@@ -159,32 +167,38 @@ class FastNetwork(BaseNetwork):
         maps.append(self._modulations(regions[0].style, regions[0].statistics, 0.0))
         colored = [mask * each.colors(features[0]) for mask, each in zip(masks, maps, strict=True)]  # type: ignore[operator]
         picture = reduce(torch.add, colored)
-        affines = []
+        places = []
         for index, stride in enumerate([*STRIDES[1:], *self.block_strides]):
             scaled = [F.avg_pool2d(mask, stride) for mask in masks]  # type: ignore[arg-type]
-            affines.append(blended([each.affines[index] for each in maps], scaled))
-        return self._decode(features, affines, picture)
+            places.append(blended([each.places[index] for each in maps], scaled))
+        return self._decode(features, places, picture)
 
     def _modulations(self, style: StyleCode, content: Sequence[Statistics], alpha: Alpha) -> Modulations:
         alphas = alpha_per_level(alpha, self.levels)
         with torch.autocast(style.statistics[0].mean.device.type, enabled=False):
             sizes = [size for size in self.sizes for _ in range(2)]
-            predictions = self.predictor(log_statistics(style, self.style_layers))
-            *predicted, mixture = predictions.split([*sizes, COLOR_MIXTURES], dim=1)
+            parts = self.predictor(style).split([*sizes, COLOR_MIXTURES, *self.mixed], dim=1)
+            predicted, mixture, mixes = parts[: len(sizes)], parts[len(sizes)], parts[len(sizes) + 1 :]
             maps = []
             for index, (scale, shift) in enumerate(zip(predicted[::2], predicted[1::2], strict=True)):
                 if index < len(STRIDES):
+                    degree = alphas[index]
                     target = Statistics(shift, F.softplus(scale + DEVIATION_OFFSET))
                     scale, shift = adain_affine(target, self._bounded(content[index]))
-                    degree = alphas[index]
                     scale = degree * scale + (1 - degree)
                 else:
                     degree = alphas[-2] if self.block_strides[index - len(STRIDES)] == 4 else alphas[-1]
                     scale = 1 + degree * scale
-                maps.append((scale, degree * shift))
-            colors = self._color_map(*maps[0], alphas[0] * mixture, self._bounded(content[0]))
-        affines = [Affine(scale[:, :, None, None], shift[:, :, None, None]) for scale, shift in maps[1:]]
-        return Modulations(colors, affines)
+                maps.append((scale, degree * shift, degree))
+            colors = self._color_map(*maps[0][:2], alphas[0] * mixture, self._bounded(content[0]))
+            places = [
+                Modulation(
+                    Affine(scale[:, :, None, None], shift[:, :, None, None]),
+                    kernel_mixes(mix, self.rank, degree),
+                )
+                for (scale, shift, degree), mix in zip(maps[1:], mixes, strict=True)
+            ]
+        return Modulations(colors, places)
 
     @staticmethod
     def _bounded(content: Statistics) -> Statistics:
@@ -197,17 +211,18 @@ class FastNetwork(BaseNetwork):
             torch.diag_embed(scale) + mixing, (shift - (mixing @ content.mean[:, :, None])[..., 0])[:, :, None]
         )
 
-    def _decode(self, features: Sequence[Tensor], affines: Sequence[Affine], picture: Tensor) -> Tensor:
-        levels = dict(zip(STRIDES[1:], zip(features[1:], affines, strict=False), strict=True))
-        steps = list(zip(self.bodies, affines[len(levels) :], strict=True))
+    def _decode(self, features: Sequence[Tensor], places: Sequence[Modulation], picture: Tensor) -> Tensor:
+        half, quarter, eighth = (place.features(level) for place, level in zip(places[:3], features[1:], strict=True))
+        steps = list(zip(self.bodies, places[3:], strict=True))
         deep = self.block_strides.count(8)
-        x = levels[8][1](levels[8][0])
+        x = eighth
         for block, modulation in steps[:deep]:
             x = block(x, modulation)
         x = F.interpolate(self.up["8"].rectified(x), scale_factor=2, mode="nearest")  # type: ignore[operator]
-        x = x + self.skips["4"](levels[4][1](levels[4][0]))
+        x = x + self.skips["4"](quarter)
         for block, modulation in steps[deep:]:
             x = block(x, modulation)
         x = F.interpolate(self.up["4"].rectified(x), scale_factor=2, mode="nearest")  # type: ignore[operator]
-        x = self.at_half.rectified(x + self.skips["2"](levels[2][1](levels[2][0])))
-        return upsampled_convolution(self.before_full.rectified(x), self.to_picture, self.fold) + picture
+        first, second = places[0].mixes or (None, None)
+        x = self.at_half.rectified(x + self.skips["2"](half), first)
+        return upsampled_convolution(self.before_full.rectified(x, second), self.to_picture, self.fold) + picture

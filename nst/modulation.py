@@ -1,12 +1,12 @@
-"""Scales and shifts of features that a style's statistics decide.
+"""Scales and shifts of features, and mixes of kernels, that a style's statistics decide.
 
 AdaIN gives features the style's mean and deviation; what a style does beyond that, a small MLP reads from the same statistics
-(as the mapping of Ghiasi et al. 2017 does for instance normalisation), and from layers too deep to be fused.
+(as the mapping of Ghiasi et al. 2017 does for instance normalisation), and from layers too deep to be fused: a scale and a shift
+of features, and how the kernels behind them are mixed.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import reduce
 from typing import NamedTuple
@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from nst.style_code import StyleCode
-
-SMALLEST_STATISTIC = 0.01  # added to every statistic before its logarithm is taken
+from nst.style_mlp import StyleMLP
 
 
 class Affine(NamedTuple):
@@ -29,52 +28,79 @@ class Affine(NamedTuple):
         return torch.addcmul(self.shift.to(features.dtype), features, self.scale.to(features.dtype))
 
 
-def blended(affines: Sequence[Affine], masks: Sequence[Tensor]) -> Affine:
-    """One map where regions differ: each ``(1, 1, H, W)`` mask's share of its own."""
-    scales = [mask * affine.scale for mask, affine in zip(masks, affines, strict=True)]
-    shifts = [mask * affine.shift for mask, affine in zip(masks, affines, strict=True)]
-    return Affine(reduce(torch.add, scales), reduce(torch.add, shifts))  # some may be of one sample, others of B
+class Modulation(NamedTuple):
+    """What a style does at one place of a network.
 
-
-def log_statistics(style: StyleCode, layers: Sequence[str]) -> Tensor:
-    """``(B, 2·ΣC)``: means and deviations as logarithms, since activations span decades and a style's contrast is a factor.
-
-    ``log(x + ε)``; means below 0, which layers without a ReLU have, are mirrored at the value of 0, ``log ε``.
+    Attributes:
+        features: the map of the features that arrive there.
+        mixes: for the kernel of each convolution behind it (:class:`nst.blocks.StyledConvolution`), ``(B, R, 1, 1)`` or
+            ``(B, R, H, W)``; none: kernels stay.
     """
-    zero = math.log(SMALLEST_STATISTIC)
-    values = torch.cat([value for layer in layers for value in style[layer]], dim=1)
-    return zero + values.sign() * ((values.abs() + SMALLEST_STATISTIC).log() - zero)
+
+    features: Affine
+    mixes: tuple[Tensor, ...] = ()
+
+
+def blended(modulations: Sequence[Modulation], masks: Sequence[Tensor]) -> Modulation:
+    """One where regions differ: each ``(1, 1, H, W)`` mask's share of its own."""
+
+    def blend(each: Sequence[Tensor]) -> Tensor:  # some may be of one sample, others of B
+        return reduce(torch.add, [mask * one for mask, one in zip(masks, each, strict=True)])
+
+    features = Affine(*map(blend, zip(*(modulation.features for modulation in modulations), strict=True)))
+    mixes = zip(*(modulation.mixes for modulation in modulations), strict=True)
+    return Modulation(features, tuple(map(blend, mixes)))
+
+
+def kernel_mixes(predicted: Tensor, rank: int, degree: float | Tensor) -> tuple[Tensor, ...]:
+    """Mixes from what an MLP predicts for them, ``(B, K·rank)``: between −1 and 1, so that no style goes far beyond the known."""
+    if not predicted.shape[1]:
+        return ()
+    return tuple((degree * mix.tanh())[:, :, None, None] for mix in predicted.split(rank, dim=1))
 
 
 class ModulationPredictor(nn.Module):
-    """MLP from a StyleCode to one :class:`Affine` a place; a new one leaves all features as they are.
+    """MLP from a StyleCode to one :class:`Modulation` a place; a new one leaves all features as they are.
 
     Args:
         layers: the code's layers that it reads …
         channels: … and their channels.
-        widths: of the features at each place.
+        places: width of the features, and number of convolutions whose kernels are mixed, at each.
         hidden: width of the MLP.
+        rank: of a mix; 0: kernels stay.
     """
 
-    def __init__(self, layers: Sequence[str], channels: Sequence[int], widths: Sequence[int], hidden: int) -> None:
+    def __init__(
+        self,
+        layers: Sequence[str],
+        channels: Sequence[int],
+        places: Sequence[tuple[int, int]],
+        hidden: int,
+        rank: int = 0,
+    ) -> None:
         super().__init__()
-        self.layers, self.widths = tuple(layers), tuple(widths)
-        self.first, self.last = nn.Linear(2 * sum(channels), hidden), nn.Linear(hidden, 2 * sum(widths))
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        self.rank = rank
+        self.widths, self.mixed = [width for width, _ in places], [rank * count for _, count in places]
+        affine = 2 * sum(self.widths)
+        self.mlp = StyleMLP(layers, channels, hidden, affine + sum(self.mixed))
+        nn.init.zeros_(self.mlp.last.weight[:affine])  # mixes do not start at 0, see nst.blocks.StyledConvolution
 
-    def forward(self, style: StyleCode, degrees: Sequence[float | Tensor]) -> list[Affine]:
-        """One map a place for each of B styles.
+    def forward(self, style: StyleCode, degrees: Sequence[float | Tensor]) -> list[Modulation]:
+        """One a place for each of B styles.
 
         Args:
             style: code of B styles.
-            degrees: of stylization, one a place, from 0 (features stay) to 1; numbers or ``(B, 1)``.
+            degrees: of stylization, one a place, from 0 (features and kernels stay) to 1; numbers or ``(B, 1)``.
         """
-        with torch.autocast(style[self.layers[0]].mean.device.type, enabled=False):
-            predicted = self.last(self.first(log_statistics(style, self.layers)).relu())
-            parts = predicted.split([width for width in self.widths for _ in range(2)], dim=1)
-            maps = zip(parts[::2], parts[1::2], degrees, strict=True)
+        predicted = self.mlp(style)
+        with torch.autocast(predicted.device.type, enabled=False):
+            sizes = [width for width in self.widths for _ in range(2)]
+            parts = predicted.split([*sizes, *self.mixed], dim=1)
+            scales, shifts, mixes = parts[: len(sizes) : 2], parts[1 : len(sizes) : 2], parts[len(sizes) :]
             return [
-                Affine((1 + degree * scale)[:, :, None, None], (degree * shift)[:, :, None, None])
-                for scale, shift, degree in maps
+                Modulation(
+                    Affine((1 + degree * scale)[:, :, None, None], (degree * shift)[:, :, None, None]),
+                    kernel_mixes(mix, self.rank, degree),
+                )
+                for scale, shift, mix, degree in zip(scales, shifts, mixes, degrees, strict=True)
             ]

@@ -15,7 +15,7 @@ from nst.encoders import build_encoder
 from nst.errors import UserError
 from nst.fast_network import FastNetwork
 from nst.fusion import Alpha, MultiScaleFusion, alpha_per_level
-from nst.modulation import Affine, ModulationPredictor, blended
+from nst.modulation import Modulation, ModulationPredictor, blended
 from nst.statistics import Statistics
 from nst.style_code import StyleCode
 
@@ -33,8 +33,10 @@ class StyleTransferNetwork(BaseNetwork):
         decoder: ``widths`` (stride → channels; strides deeper than the fusion's are ignored), ``depth``, ``residual_blocks``,
             ``upsampling``.
         hidden: width of the MLP through which the statistics of all the style encoder's layers, fused or not, modulate the decoder
-            (:mod:`nst.modulation`); 0: they do not.
+            (:mod:`nst.modulation`); 0: they do not, and all styles have the same kernels.
         recolor: give contents the style's colours before they are encoded (:mod:`nst.color_transport`).
+        kernel_rank: of the directions in which the same MLP changes the decoder's kernels (:class:`nst.blocks.StyledConvolution`);
+            0: it does not.
 
     Raises:
         UserError: layers that do not fit each other, or an option of a part that it does not know.
@@ -48,6 +50,7 @@ class StyleTransferNetwork(BaseNetwork):
         decoder: Mapping[str, Any],
         hidden: int = 0,
         recolor: bool = True,
+        kernel_rank: int = 0,
     ) -> None:
         if not fusion.get("layers"):
             raise UserError("fusion needs at least one of the encoders' layers: set fusion.layers, e.g. [relu4_1].")
@@ -83,14 +86,15 @@ class StyleTransferNetwork(BaseNetwork):
         channels = [self.content_encoder.out_channels[i] for i in position]
         center = 1.0 if self.content_encoder.normalized else 0.0
         self.fusion = MultiScaleFusion(layers, channels, strides, widths, center)
-        self.decoder = Decoder(widths, **options)
+        rank = int(kernel_rank) if hidden else 0
+        self.decoder = Decoder(widths, kernel_rank=rank, **options)
         self.content_layers, self.style_layers = self.fusion.layers, self.fusion.layers
         self.predictor = None
         if hidden:
             self.style_layers = self.style_encoder.layers
-            places = [width for _, width in self.decoder.places]
+            places = [(width, convolutions) for _, width, convolutions in self.decoder.places]
             self.predictor = ModulationPredictor(
-                self.style_layers, self.style_encoder.out_channels, places, int(hidden)
+                self.style_layers, self.style_encoder.out_channels, places, int(hidden), rank
             )
         self.levels, self.content_strides = len(layers), tuple(strides)
         self.border = ZERO_PADDED_BORDER if self.content_encoder.zero_padded else 0
@@ -114,13 +118,13 @@ class StyleTransferNetwork(BaseNetwork):
         fused = self.fusion(features, content_statistics, style, alpha)
         return self.decoder(fused, self._modulations(style, alpha))
 
-    def _modulations(self, style: StyleCode, alpha: Alpha) -> list[Affine] | None:
-        """One map a place of the decoder, of the degree that alpha has at its stride."""
+    def _modulations(self, style: StyleCode, alpha: Alpha) -> list[Modulation] | None:
+        """One a place of the decoder, of the degree that alpha has at its stride."""
         if self.predictor is None:
             return None
         levels = list(zip(self.content_strides, alpha_per_level(alpha, self.levels), strict=True))
         degrees = []
-        for place, _ in self.decoder.places:
+        for place, *_ in self.decoder.places:
             deeper = [degree for stride, degree in levels if stride >= place]
             degrees.append((deeper or [levels[-1][1]])[0])
         return self.predictor(style, degrees)
@@ -142,15 +146,15 @@ class StyleTransferNetwork(BaseNetwork):
         return self.decoder(mixed, self._blended(modulations, [mask for mask, *_ in layers]))
 
     def _blended(
-        self, modulations: Sequence[list[Affine] | None], masks: Sequence[Tensor | None]
-    ) -> list[Affine] | None:
-        """One map a place, where each mask's own holds."""
+        self, modulations: Sequence[list[Modulation] | None], masks: Sequence[Tensor | None]
+    ) -> list[Modulation] | None:
+        """One a place, where each mask's own holds."""
         known = [each for each in modulations if each is not None]
         if not known:
             return None
         blends = []
-        for (stride, _), *affines in zip(self.decoder.places, *known, strict=True):
-            blends.append(blended(affines, [F.avg_pool2d(mask, stride) for mask in masks]))  # type: ignore[arg-type]
+        for (stride, *_), *each in zip(self.decoder.places, *known, strict=True):
+            blends.append(blended(each, [F.avg_pool2d(mask, stride) for mask in masks]))  # type: ignore[arg-type]
         return blends
 
 

@@ -25,13 +25,19 @@ class ReflectionConv2d(nn.Conv2d):
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, padding_mode="reflect")
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.conv2d(self._padded(input), self.weight, self.bias, self.stride)
+        return self._convolved(input, self.weight)
 
     def rectified(self, input: Tensor) -> Tensor:
         """``relu(convolution(input))``, in one pass over memory where :func:`fuses_relu` says so."""
+        return self._rectified(input, self.weight)
+
+    def _convolved(self, input: Tensor, weight: Tensor) -> Tensor:
+        return F.conv2d(self._padded(input), weight, self.bias, self.stride)
+
+    def _rectified(self, input: Tensor, weight: Tensor) -> Tensor:
         if not fuses_relu(input):
-            return F.relu(self(input), inplace=True)
-        padded, weight, bias = (one.bfloat16() for one in (self._padded(input), self.weight, self.bias))  # type: ignore[union-attr]
+            return F.relu(self._convolved(input, weight), inplace=True)
+        padded, weight, bias = (one.bfloat16() for one in (self._padded(input), weight, self.bias))  # type: ignore[union-attr]
         return CONVOLUTION_RELU(padded, weight, bias, [0, 0], self.stride, [1, 1], 1, "relu", [], "")  # type: ignore[misc]
 
     def _padded(self, input: Tensor) -> Tensor:

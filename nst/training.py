@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Checkpoint, LearningRateMonitor, ProgressBar
 from pytorch_lightning.utilities import rank_zero_only
 
-from nst.calibration import calibrate
+from nst.calibration import calibrate, standardize
 from nst.callbacks import CountedSteps, FinalValidation, KnownMonitors
 from nst.checkpoints import load_weights, read_run_config
 from nst.config_parts import build_group, build_part
@@ -79,6 +79,7 @@ def train(cfg: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> dict[str, f
     data.setup()
     module = build_module(cfg)
     calibrate(module.network, module.loss, (batch["content"] for batch in data.val_dataloader()))
+    standardize(module.network, (batch["style"] for batch in data.val_dataloader()))
     if cfg.init_from:
         load_weights(module.network, cfg.init_from)
     trainer = data.trainer = _build_trainer(cfg, callbacks)

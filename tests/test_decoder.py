@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nst.decoder import UPSAMPLING, Decoder
 from nst.errors import UserError
-from nst.modulation import Affine
+from nst.modulation import Affine, Modulation
 
 WIDTHS = {16: 12, 8: 10, 4: 8, 2: 6, 1: 4}
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.GroupNorm, nn.LayerNorm)
@@ -72,16 +72,17 @@ def test_residual_blocks_take_the_place_of_the_deepest_convolutions() -> None:
 def test_every_place_is_modulated_by_its_own_map() -> None:
     widths = {4: 16, 2: 12, 1: 12}
     decoder = Decoder(widths, 1, 2)
-    assert decoder.places == [(4, 16), (4, 16), (2, 12), (1, 12)]
+    assert decoder.places == [(4, 16, 2), (4, 16, 2), (2, 12, 1), (1, 12, 1)]
     for name, parameter in decoder.named_parameters():
         if name.endswith(("second.weight", "to_picture.weight")):  # these start at nothing
             nn.init.normal_(parameter, std=0.1)
     features = {stride: torch.randn(2, width, 24 // stride, 40 // stride) for stride, width in widths.items()}
-    neutral = [Affine(torch.ones(1, width, 1, 1), torch.zeros(1, width, 1, 1)) for _, width in decoder.places]
+    maps = [Affine(torch.ones(1, width, 1, 1), torch.zeros(1, width, 1, 1)) for _, width, _ in decoder.places]
+    neutral = [Modulation(each) for each in maps]
     plain = decoder(features)
     assert torch.allclose(decoder(features, neutral), plain, atol=1e-5)
-    for index, (scale, shift) in enumerate(neutral):
-        changed = [*neutral[:index], Affine(2 * scale, shift + 1), *neutral[index + 1 :]]
+    for index, (scale, shift) in enumerate(maps):
+        changed = [*neutral[:index], Modulation(Affine(2 * scale, shift + 1)), *neutral[index + 1 :]]
         assert not torch.allclose(decoder(features, changed), plain, atol=1e-2), decoder.places[index]
 
 
@@ -139,6 +140,7 @@ def test_nothing_inside_normalises() -> None:
         ),
         ({"widths": {2: 6, 1: 4}, "depth": 0}, "depth must be at least 1: found 0"),
         ({"widths": {2: 6, 1: 4}, "residual_blocks": -1}, "residual_blocks must be at least 0: found -1"),
+        ({"widths": {2: 6, 1: 4}, "kernel_rank": -1}, "kernel_rank must be at least 0: found -1"),
         ({"widths": {4: 6, 1: 4}}, r"every stride down to 1 .*: found \[4, 1\]"),
         ({"widths": {4: 6, 2: 4}}, r"found \[4, 2\]"),
         ({"widths": {3: 6, 2: 4, 1: 4}}, r"found \[3, 2, 1\]"),

@@ -20,10 +20,19 @@ def network() -> FastNetwork:
     torch.manual_seed(0)
     encoder = {"name": "vgg19", "layers": ["relu1_1", "relu2_1"]}
     widths, blocks = {2: 8, 4: 12, 8: 16}, {4: 1, 8: 2}
-    network = build({"architecture": "fast", "style_encoder": encoder, "widths": widths, "blocks": blocks, "hidden": 8})
+    network = build(
+        {
+            "architecture": "fast",
+            "style_encoder": encoder,
+            "widths": widths,
+            "blocks": blocks,
+            "hidden": 8,
+            "kernel_rank": 3,
+        }
+    )
     assert isinstance(network, FastNetwork)
     for name, parameter in network.named_parameters():
-        if name.endswith(("second.weight", "predictor.2.weight", "to_picture.weight")):
+        if name.endswith(("second.weight", "predictor.last.weight", "to_picture.weight", "outward")):
             torch.nn.init.normal_(parameter, std=0.1)  # these start at (nearly) nothing, which would hide mistakes
     return network.eval().requires_grad_(False)
 
@@ -57,10 +66,8 @@ def test_light_features_take_the_predicted_statistics(network: FastNetwork, pict
     maps = network._modulations(code, network.content_statistics(features), 1.0)
     other = network._modulations(code, network.content_statistics(network.encode_content(pictures[2])), 1.0)
     features_2 = network.encode_content(pictures[2])
-    for level, affine, level_2, affine_2 in zip(
-        features[1:], maps.affines, features_2[1:], other.affines, strict=False
-    ):
-        first, second = affine(level), affine_2(level_2)  # two contents, one target
+    for level, place, level_2, place_2 in zip(features[1:], maps.places, features_2[1:], other.places, strict=False):
+        first, second = place.features(level), place_2.features(level_2)  # two contents, one target
         assert torch.allclose(first.mean((2, 3)), second.mean((2, 3)), atol=1e-3)
         # A channel that hardly fires is not scaled up without bound, see FEATURE_EPSILON.
         alive = torch.minimum(level.std((0, 2, 3)), level_2.std((0, 2, 3))) > 0.15
@@ -103,9 +110,8 @@ def test_colours_take_a_mean_and_covariance_that_only_the_style_sets(
 
 def mixing_matrix(network: FastNetwork, code: StyleCode) -> torch.Tensor:
     """Deviations on the diagonal, mixtures off it, read from the MLP's output by hand."""
-    known = torch.cat([(value + 0.01).log() for layer in code.layers for value in code[layer]], dim=1)
-    predicted = network.predictor(known)[0]
-    a, b, c, d, e, f = predicted[-6:]
+    predicted = network.predictor(code)[0]
+    a, b, c, d, e, f = predicted[2 * sum(network.sizes) :][:6]
     deviation = torch.nn.functional.softplus(predicted[:3] + DEVIATION_OFFSET)
     zero = torch.zeros(())
     return torch.diag(deviation) + torch.stack([zero, a, b, c, zero, d, e, f, zero]).view(3, 3)
@@ -122,3 +128,8 @@ def mixing_matrix(network: FastNetwork, code: StyleCode) -> torch.Tensor:
 def test_strides_are_those_of_the_network(network: FastNetwork, part: str, given: dict[int, int], message: str) -> None:
     with pytest.raises(UserError, match=rf"model {message}"):
         build({**network.config, part: given})
+
+
+def test_a_rank_is_no_less_than_nothing(network: FastNetwork) -> None:
+    with pytest.raises(UserError, match="kernel_rank must be at least 0: found -2"):
+        build({**network.config, "kernel_rank": -2})

@@ -160,10 +160,10 @@ def modulated(config: dict[str, Any]) -> StyleTransferNetwork:
     config = deepcopy(config)
     config["style_encoder"]["layers"] = ["relu1_1", "relu2_1", "relu3_1"]
     config["decoder"] |= {"residual_blocks": 1}
-    network = build(config | {"hidden": 8, "recolor": False})
+    network = build(config | {"hidden": 8, "recolor": False, "kernel_rank": 3})
     assert isinstance(network, StyleTransferNetwork) and network.predictor is not None
     for name, parameter in network.named_parameters():
-        if name.endswith(("second.weight", "to_picture.weight", "predictor.last.weight")):
+        if name.endswith(("second.weight", "to_picture.weight", "mlp.last.weight", "outward")):
             torch.nn.init.normal_(parameter, std=0.1)
     return network.requires_grad_(False)
 
@@ -183,9 +183,10 @@ def test_a_scale_of_alpha_zero_is_not_modulated(tiny_config: dict[str, Any]) -> 
     network = modulated(tiny_config)
     code = network.encode_style(torch.rand(1, 3, 32, 32))
     maps = network._modulations(code, [0.0, 1.0])
-    assert maps is not None and [stride for stride, _ in network.decoder.places] == [2, 1]
-    unchanged = [bool((scale == 1).all() and (shift == 0).all()) for scale, shift in maps]
-    assert unchanged == [False, True]
+    assert maps is not None and [stride for stride, *_ in network.decoder.places] == [2, 1]
+    unchanged = [bool((scale == 1).all() and (shift == 0).all()) for (scale, shift), _ in maps]
+    unmixed = [all(bool((mix == 0).all()) for mix in mixes) for _, mixes in maps]
+    assert unchanged == unmixed == [False, True]
 
 
 def test_a_region_is_modulated_by_its_own_style(tiny_config: dict[str, Any]) -> None:
