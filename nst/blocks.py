@@ -67,8 +67,14 @@ class StyledConvolution(ReflectionConv2d):
         """``W + U diag(m) V`` for the ``(1, R, 1, 1)`` mix of one style."""
         if mix is None:
             return self.weight
-        with torch.autocast(mix.device.type, enabled=False):
-            return self.weight + ((self.outward * mix.view(1, -1)) @ self.inward.flatten(1)).view_as(self.weight)
+        rows = torch.addmm(_rows(self.weight), self.outward * mix.view(1, -1), _rows(self.inward))
+        height, width = self.kernel_size
+        return rows.view(self.out_channels, height, width, self.in_channels).permute(0, 3, 1, 2)
+
+
+def _rows(kernels: Tensor) -> Tensor:
+    """``(O, h·w·I)``, a view of channels-last kernels."""
+    return kernels.permute(0, 2, 3, 1).flatten(1)
 
 
 def _is_one(mix: Tensor) -> bool:
@@ -92,7 +98,7 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor, modulation: Modulation | None = None) -> Tensor:
         inner = x if modulation is None else modulation.features(x)
         first, second = (modulation and modulation.mixes) or (None, None)
-        return x + self.second(self.first.rectified(inner, first), second)
+        return self.second(self.first.rectified(inner, first), second).add_(x)
 
 
 class Stage(nn.Sequential):

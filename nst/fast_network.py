@@ -219,10 +219,10 @@ class FastNetwork(BaseNetwork):
         for block, modulation in steps[:deep]:
             x = block(x, modulation)
         x = F.interpolate(self.up["8"].rectified(x), scale_factor=2, mode="nearest")  # type: ignore[operator]
-        x = x + self.skips["4"](quarter)
+        x = self.skips["4"](quarter).add_(x)
         for block, modulation in steps[deep:]:
             x = block(x, modulation)
         x = F.interpolate(self.up["4"].rectified(x), scale_factor=2, mode="nearest")  # type: ignore[operator]
         first, second = places[0].mixes or (None, None)
-        x = self.at_half.rectified(x + self.skips["2"](half), first)
+        x = self.at_half.rectified(self.skips["2"](half).add_(x), first)
         return upsampled_convolution(self.before_full.rectified(x, second), self.to_picture, self.fold) + picture

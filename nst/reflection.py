@@ -37,7 +37,8 @@ class ReflectionConv2d(nn.Conv2d):
     def _rectified(self, input: Tensor, weight: Tensor) -> Tensor:
         if not fuses_relu(input):
             return F.relu(self._convolved(input, weight), inplace=True)
-        padded, weight, bias = (one.bfloat16() for one in (self._padded(input), weight, self.bias))  # type: ignore[union-attr]
+        input, weight, bias = (one.bfloat16() for one in (input, weight, self.bias))  # type: ignore[union-attr]
+        padded = self._padded(input)  # of the narrower values
         return CONVOLUTION_RELU(padded, weight, bias, [0, 0], self.stride, [1, 1], 1, "relu", [], "")  # type: ignore[misc]
 
     def _padded(self, input: Tensor) -> Tensor:

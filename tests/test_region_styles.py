@@ -210,7 +210,7 @@ def test_the_fast_network_paints_regions_too(tile: str | int) -> None:
     encoder = {"name": "vgg19", "layers": ["relu1_1", "relu2_1"]}
     widths, blocks = {2: 8, 4: 12, 8: 16}, {4: 1, 8: 1}
     network = build({"architecture": "fast", "style_encoder": encoder, "widths": widths, "blocks": blocks, "hidden": 8})
-    torch.nn.init.normal_(network.predictor[2].weight, std=0.1)  # type: ignore[index,union-attr]
+    torch.nn.init.normal_(network.predictor.last.weight)  # type: ignore[union-attr,arg-type]
     fast = Stylizer(network, device="cpu", precision="float32")
     content, style = torch.rand(1, 3, 128, 136), torch.rand(1, 3, 64, 72)
     style[:, :, 32:] *= 0.2
