@@ -27,8 +27,7 @@ class StyledConvolution(ReflectionConv2d):
 
     V are R further kernels, U says where their outputs go, and the mix m, which a style decides, how much of each. Chandran
     et al. 2021 predict kernels whole; as a sum of few directions (Li et al. 2021) a style has to be described by R numbers
-    only. For one style everything is folded into one kernel first, so a picture takes no longer than with W alone. U starts
-    at 0.
+    only. For one style everything is folded into one kernel first, which is all the time that it costs a picture. U starts at 0.
 
     Args:
         width: channels in and out.
@@ -103,6 +102,8 @@ class ResidualBlock(nn.Module):
 
 class Stage(nn.Sequential):
     """Convolutions of one width, a ReLU after each, of features that a style may modulate first.
+
+    A convolution and the ReLU behind it are computed in one; the ReLUs are listed for the names of the weights.
 
     Args:
         width: channels.
