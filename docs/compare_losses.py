@@ -20,7 +20,9 @@ from nst.metrics import PairMetrics
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "data" / "samples"
 CONTENT, STYLE = SAMPLES / "content" / "chelsea.jpg", SAMPLES / "style" / "ukiyo_e"
-LOSSES = ["default", "gatys", "adain", "balanced", "sliced_wasserstein", "histogram", "cmd", "laplacian", "spectrum"]
+LOSSES = [
+    "default", "gatys", "adain", "balanced", "sliced_wasserstein", "histogram", "cmd", "laplacian", "spectrum", "flat_variance",
+]  # fmt: skip
 FIGURES = ["content", "style", "gram", "sliced_wasserstein", "color_histogram", "ssim", "cfsd"]
 
 

@@ -17,9 +17,14 @@ def convolution(in_channels: int, out_channels: int, kernel_size: int = 3, strid
     statistics still lacked, a frame and a blot in a corner of every picture.
     """
     layer = ReflectionConv2d(in_channels, out_channels, kernel_size, padding=1, stride=stride)
+    _initialise(layer)
+    return layer
+
+
+def _initialise(layer: ReflectionConv2d) -> None:
+    """He et al. 2015."""
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-    return layer
 
 
 class StyledConvolution(ReflectionConv2d):
@@ -36,8 +41,7 @@ class StyledConvolution(ReflectionConv2d):
 
     def __init__(self, width: int, rank: int = 0) -> None:
         super().__init__(width, width, kernel_size=3, padding=1)
-        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
-        nn.init.zeros_(self.bias)  # type: ignore[arg-type]
+        _initialise(self)
         self.rank = rank
         if rank:
             self.inward = nn.Parameter(torch.empty(rank, width, 3, 3))
@@ -100,10 +104,8 @@ class ResidualBlock(nn.Module):
         return self.second(self.first.rectified(inner, first), second).add_(x)
 
 
-class Stage(nn.Sequential):
+class Stage(nn.ModuleList):
     """Convolutions of one width, a ReLU after each, of features that a style may modulate first.
-
-    A convolution and the ReLU behind it are computed in one; the ReLUs are listed for the names of the weights.
 
     Args:
         width: channels.
@@ -112,13 +114,12 @@ class Stage(nn.Sequential):
     """
 
     def __init__(self, width: int, depth: int, rank: int = 0) -> None:
-        super().__init__(*(layer for _ in range(depth) for layer in (StyledConvolution(width, rank), nn.ReLU())))
+        super().__init__(StyledConvolution(width, rank) for _ in range(depth))
 
-    def forward(self, x: Tensor, modulation: Modulation | None = None) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, modulation: Modulation | None = None) -> Tensor:
         if modulation is not None:
             x = modulation.features(x)
-        convolutions = [layer for layer in self if isinstance(layer, StyledConvolution)]
-        mixes = (modulation and modulation.mixes) or [None] * len(convolutions)
-        for layer, mix in zip(convolutions, mixes, strict=True):
-            x = layer.rectified(x, mix)
+        mixes = (modulation and modulation.mixes) or [None] * len(self)
+        for layer, mix in zip(self, mixes, strict=True):
+            x = layer.rectified(x, mix)  # type: ignore[operator]
         return x

@@ -107,7 +107,7 @@ class Decoder(nn.Module):
         for stride in self.strides:
             width = widths[stride]
             if residual_blocks and stride == deepest:
-                stage: nn.Module = nn.ModuleList(ResidualBlock(width, kernel_rank) for _ in range(residual_blocks))
+                stage = nn.ModuleList(ResidualBlock(width, kernel_rank) for _ in range(residual_blocks))
                 self.places += [(stride, width, 2)] * residual_blocks
             else:
                 stage = Stage(width, depth, kernel_rank)
@@ -137,9 +137,6 @@ class Decoder(nn.Module):
             if index > 0:
                 x = self.upsamplers[index - 1](x)
                 x = x + fused[stride] if stride in fused else x
-            if isinstance(stage, nn.ModuleList):
-                for block in stage:
-                    x = block(x, next(left))
-            else:
-                x = stage(x, next(left))
+            for part in [stage] if isinstance(stage, Stage) else stage:  # type: ignore[union-attr]
+                x = part(x, next(left))
         return self.to_picture(x)

@@ -29,6 +29,7 @@ HEADINGS = {
     "sliced_wasserstein": "sliced W ↓",
     "color_histogram": "colour ↓",
     "total_variation": "TV",
+    "flat_variance": "flat var. ↓",
     "microast_content": "MicroAST content ↓",
     "microast_style": "MicroAST style ↓",
     "lpips": "LPIPS ↓",

@@ -14,6 +14,7 @@ from nst.fusion import adaptive_instance_norm
 from nst.loss_distances import balanced_gram_distance, content_distance, gram_distance, moment_distance
 from nst.loss_features import LossInputs
 from nst.picture_distances import (
+    flat_variance,
     laplacian_distance,
     luma,
     mean_structural_similarity,
@@ -176,6 +177,13 @@ class TotalVariationTerm(Term):
         return total_variation(inputs.output.float(), reduction)
 
 
+class FlatVarianceTerm(Term):
+    """What goes on in the output where the content is flat: a sky stays calm."""
+
+    def forward(self, inputs: LossInputs, reduction: str) -> Tensor:
+        return flat_variance(inputs.output.float(), inputs.content_pictures().float())
+
+
 class LaplacianTerm(Term):
     """The content's edges stay (Li et al. 2017): ``pooling: λ`` for each size at which they are compared."""
 
@@ -257,6 +265,7 @@ TERMS: dict[str, type[Term]] = {
     "histogram": HistogramTerm,
     "central_moments": CentralMomentTerm,
     "total_variation": TotalVariationTerm,
+    "flat_variance": FlatVarianceTerm,
     "laplacian": LaplacianTerm,
     "spectrum": SpectrumTerm,
     "identity": IdentityTerm,

@@ -9,6 +9,8 @@ from torch import Tensor
 from nst.loss_distances import squared_norm
 
 SSIM_WINDOW = 7  # pixels of a side
+FLAT_WINDOW = 16  # likewise
+FLAT_DEVIATION = 0.02  # of a window's pixels: five levels of 8 bits
 
 
 def total_variation(pictures: Tensor, reduction: str = "mean") -> Tensor:
@@ -40,6 +42,29 @@ def mean_structural_similarity(grey: Tensor, target: Tensor, value_range: float 
     c1, c2 = (0.01 * value_range) ** 2, (0.03 * value_range) ** 2
     similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
     return (similarity / ((mean_x**2 + mean_y**2 + c1) * (variances + c2))).mean(dim=(1, 2))
+
+
+def window_variance(pictures: Tensor, window: int = FLAT_WINDOW) -> Tensor:
+    """Variance of the pixels in windows that overlap by half, mean over channels: ``(B, C, H, W)`` → ``(B, H', W')``."""
+    window = min(window, *pictures.shape[2:])
+    moments = F.avg_pool2d(torch.cat([pictures, pictures.square()], dim=1), window, stride=max(1, window // 2))
+    mean, square = moments.chunk(2, dim=1)
+    return (square - mean.square()).clamp_min(0).mean(dim=1)
+
+
+def flat_variance(pictures: Tensor, content: Tensor) -> Tensor:
+    """``mean_w exp(−v_w(c) / σ²) · v_w(x) / σ²``, v_w the variance in window w, σ = 0.02: what goes on where the content is flat.
+
+    A smoothness that the content weighs, like the edge-aware one of Godard et al. 2017 (equation 3), but of windows: a sky's
+    slow gradient hardly costs, a hatching does, and only where nothing is to be seen in the whole window.
+    """
+    return variance_where_flat(window_variance(pictures), window_variance(content))
+
+
+def variance_where_flat(variance: Tensor, content_variance: Tensor) -> Tensor:
+    """:func:`flat_variance` of pictures whose :func:`window_variance` is known."""
+    flat = torch.exp(-content_variance / FLAT_DEVIATION**2)
+    return (flat * variance).mean() / FLAT_DEVIATION**2
 
 
 def laplacian(pictures: Tensor, pooling: int = 4) -> Tensor:

@@ -116,7 +116,7 @@ def as_list(given: Any) -> list[Any]:
 
 def as_float(batch: Tensor) -> Tensor:
     """uint8 or float pictures as float32 in [0, 1]."""
-    return batch.float() / 255 if batch.dtype == torch.uint8 else batch.float()
+    return batch.float().div_(255) if batch.dtype == torch.uint8 else batch.float()
 
 
 def as_given(values: Tensor, given: Tensor) -> Tensor:

@@ -91,6 +91,6 @@ def test_a_block_and_a_stage_give_each_convolution_its_own_mix() -> None:
     first, second = block.first, block.second
     expected = x + mixed_by_hand(second, mixed_by_hand(first, 2 * x + 1, mixes[0]).relu(), mixes[1])
     assert torch.allclose(block(x, modulation(6, 2.0, 1.0, *mixes)), expected, atol=1e-4)
-    first, second = stage[0], stage[2]
+    first, second = stage
     expected = mixed_by_hand(second, mixed_by_hand(first, 2 * x + 1, mixes[0]).relu(), mixes[1]).relu()
     assert torch.allclose(stage(x, modulation(6, 2.0, 1.0, *mixes)), expected, atol=1e-4)

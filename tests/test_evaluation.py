@@ -31,7 +31,7 @@ from nst.peers import BUILT_IN, Peer
 CONFIGS = Path(__file__).parent.parent / "configs" / "inference"
 METRICS = (
     "content", "style", "gram", "ssim", "cfsd", "sliced_wasserstein", "color_histogram", "total_variation",
-    "microast_content", "microast_style",
+    "flat_variance", "microast_content", "microast_style",
 )  # fmt: skip
 
 

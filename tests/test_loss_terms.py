@@ -23,7 +23,7 @@ from nst.lightning_module import StyleTransferModule
 from nst.loss_distances import balanced_gram_distance, content_distance
 from nst.losses import TERMS, LossFeatures, LossInputs, StyleTransferLoss
 from nst.networks import build
-from nst.picture_distances import laplacian_distance, spectrum_distance
+from nst.picture_distances import flat_variance, laplacian_distance, spectrum_distance
 
 LOSSES = Path(__file__).parent.parent / "configs" / "loss"
 VGG_LOSSES = sorted(path.stem for path in LOSSES.glob("*.yaml") if path.stem != "resnet50")
@@ -144,7 +144,7 @@ def test_directions_are_fixed_by_the_style_alone(maps: tuple[Tensor, Tensor, Ten
     assert value(output, shifted) != pytest.approx(first, rel=1e-3)
 
 
-def test_edges_and_spectrum_are_compared_with_the_content() -> None:
+def test_edges_spectrum_and_flat_places_are_those_of_the_content() -> None:
     output, content = torch.rand(2, 3, 16, 20), torch.rand(2, 3, 16, 20)
     features = wrapped(torch.rand(2, 4, 4, 4))
     inputs = LossInputs(output, features, features, features, content)
@@ -153,6 +153,8 @@ def test_edges_and_spectrum_are_compared_with_the_content() -> None:
     assert float(laplacian(inputs, "relative")) == pytest.approx(float(expected), rel=1e-5)
     spectrum = TERMS["spectrum"](1.0, bands=4)  # type: ignore[call-arg]
     assert float(spectrum(inputs, "relative")) == pytest.approx(float(spectrum_distance(output, content, 4)), rel=1e-5)
+    flat = TERMS["flat_variance"](1.0)
+    assert float(flat(inputs, "relative")) == pytest.approx(float(flat_variance(output, content)), rel=1e-5)
 
 
 def test_identity_features_compare_pictures_stylized_with_themselves(tiny_config: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from nst import metrics
 from nst.encoders import VGG19
 from nst.metrics import CONTENT_LAYERS, STYLE_LAYERS, PairMetrics, PictureFeatures
 from nst.perceptual_metrics import ALEXNET, ART_INCEPTION, PerceptualMetrics
+from nst.picture_distances import flat_variance
 from nst.statistics import Statistics
 from nst.vgg_weights import caffe_mean_activations
 
@@ -211,6 +212,7 @@ def test_figures_are_of_the_caffe_network_as_it_was_trained_with_reflection_padd
     x = np.asarray(output, dtype=float) / 255
     variation = ((np.diff(x, axis=0) ** 2).sum() + (np.diff(x, axis=1) ** 2).sum()) / x.size
     assert figures["total_variation"] == close(variation)
+    assert figures["flat_variance"] == close(float(flat_variance(*tensors)))
     means = [caffe_mean_activations()[name].double().numpy() for name in ("conv4_1", "conv5_1")]
     microast = np.mean([(((a - b) / m[None, :, None, None]) ** 2).mean() for a, b, m in zip(o, c, means, strict=True)])
     assert figures["microast_content"] == pytest.approx(microast, rel=1e-3)

@@ -10,7 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from nst.picture_distances import laplacian_distance, radial_spectrum, spectrum_distance, total_variation
+from nst.picture_distances import (
+    flat_variance,
+    laplacian_distance,
+    radial_spectrum,
+    spectrum_distance,
+    total_variation,
+)
 
 EXACT = {"rel": 1e-10, "abs": 1e-10}
 
@@ -31,6 +37,30 @@ def test_total_variation_sum_is_the_double_loop_over_pixels() -> None:
     assert float(total_variation(picture, "sum")) == pytest.approx(total / 2, **EXACT)
     for reduction in ("mean", "relative"):
         assert float(total_variation(picture, reduction)) == pytest.approx(total / 2 / 60, **EXACT)
+
+
+@pytest.mark.parametrize("side", [24, 9])
+def test_flat_variance_is_that_of_windows_weighed_by_the_contents_own(side: int) -> None:
+    pictures, content = torch.rand(2, 3, side, 32, dtype=torch.float64), 0.5 + 0.02 * features(2, 3, side, 32)
+    window = min(side, 16)
+    values = []
+    for picture, original in zip(pictures.numpy(), content.numpy(), strict=True):
+        for top in range(0, side - window + 1, window // 2):
+            for left in range(0, 32 - window + 1, window // 2):
+                place = (slice(None), slice(top, top + window), slice(left, left + window))
+                found, own = (one[place].reshape(3, -1).var(axis=1).mean() for one in (picture, original))
+                values.append(math.exp(-own / 0.0004) * found / 0.0004)
+    assert float(flat_variance(pictures, content)) == pytest.approx(np.mean(values), **EXACT)
+
+
+def test_flat_variance_is_of_flat_places_alone() -> None:
+    content = torch.zeros(1, 3, 32, 32)
+    content[..., 16:] = torch.rand(16, 16).repeat(2, 1)  # the left half is flat
+    left, right = content.clone(), content.clone()
+    left[..., 4:6], right[..., 26:28] = 0.5, 0.5
+    assert float(flat_variance(content, content)) == pytest.approx(0, abs=1e-6)
+    assert float(flat_variance(right, content)) == pytest.approx(0, abs=1e-6)
+    assert float(flat_variance(left, content)) > 1
 
 
 def edges(picture: np.ndarray, pooling: int) -> np.ndarray:
