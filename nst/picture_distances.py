@@ -44,9 +44,9 @@ def mean_structural_similarity(grey: Tensor, target: Tensor, value_range: float 
     return (similarity / ((mean_x**2 + mean_y**2 + c1) * (variances + c2))).mean(dim=(1, 2))
 
 
-def window_variance(pictures: Tensor, window: int = FLAT_WINDOW) -> Tensor:
+def window_variance(pictures: Tensor) -> Tensor:
     """Variance of the pixels in windows that overlap by half, mean over channels: ``(B, C, H, W)`` → ``(B, H', W')``."""
-    window = min(window, *pictures.shape[2:])
+    window = min(FLAT_WINDOW, *pictures.shape[2:])
     moments = F.avg_pool2d(torch.cat([pictures, pictures.square()], dim=1), window, stride=max(1, window // 2))
     mean, square = moments.chunk(2, dim=1)
     return (square - mean.square()).clamp_min(0).mean(dim=1)
